@@ -1,11 +1,11 @@
 """What an installation looks like now, and how it came to that: one snapshot, and a ring of samples for the plots.
 
-Owns the timers that look at the store and at the reactor. Knows nothing of HTTP or HTML: the verbs and the
-pages ask, and metrics.py hears on the way what it shows.
+Owns the timers that look at the store and at the reactor. Knows nothing of HTTP or HTML: the verbs and the pages ask,
+and metrics.py hears on the way what it shows. What the figures mean for somebody says degraded_figures.py.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IChannel, IShownToPeople
 from gatewayd.core.model import Channel, Degraded, QueueState, WayState
 from gatewayd.core.regularly import Regularly
+from gatewayd.operators.degraded_figures import full, left_behind, not_ready, unworked, whom_it_hits
 from gatewayd.operators.metrics import Counts, Metrics
 
 log = Logger()
@@ -35,11 +36,6 @@ SAMPLES = 721
 
 RATE_OVER = 60.0
 """Seconds over which the rate that is shown beside a limit is taken."""
-
-ROOM_AGAIN = 0.99
-"""Part of `max_queued` below which there is room for good: at the mark one message comes in for each that leaves."""
-
-_NAMES = {Channel.EMAIL: "relay", Channel.SMS: "SMSC or provider", Channel.IM: "provider"}
 
 
 class Sample(Struct, frozen=True):
@@ -82,7 +78,7 @@ class Snapshot(Struct, frozen=True):
 
     def reasons(self) -> tuple[str, ...]:
         """Why this process cannot do its work now; empty where it can."""
-        return tuple(_reasons(self.redis_trouble, self.ways))
+        return tuple(not_ready(self.redis_trouble, self.ways))
 
 
 class Watch(MultiService):
@@ -201,7 +197,7 @@ class Watch(MultiService):
         latest = self.samples[-1] if self.samples else None
         waiting = sum(queue.waiting + queue.leased for queue in latest.queues.values()) if latest else 0
         ways = {channel: way.states() for channel, way in self.channels.items()}
-        troubles = [*_reasons("", ways), *(one.text for one in sorted(self.degraded(), key=_reload_first))]
+        troubles = [*not_ready("", ways), *(one.text for one in sorted(self.degraded(), key=_reload_first))]
         if troubles:
             more = f" (and {len(troubles) - 1} more: gatewayctl status)" if len(troubles) > 1 else ""
             return f"{troubles[0]}{more}"
@@ -216,7 +212,7 @@ class Watch(MultiService):
             self._redis_trouble = trouble(error)
         else:
             self._redis_trouble = ""
-        return tuple(_reasons(self._redis_trouble, ways))
+        return tuple(not_ready(self._redis_trouble, ways))
 
     async def _first_sample(self) -> None:
         # At once there is none: Redis is not connected yet. The status line waits for one.
@@ -247,50 +243,6 @@ class Watch(MultiService):
         self._due = now + 1.0
 
 
-def left_behind(counts: Counts, why_left: Callable[[str, Channel], str]) -> Iterator[Degraded]:
-    """Labels, or channels of them, that the file has no more, and whose messages wait for its return, by these counts.
-
-    `why_left` says so behind a label's name; "" where there is a way out.
-    """
-    for label, channel, what in counts:
-        number = counts.get((label, channel, "in_flight"), 0)
-        if what == "in_flight" and number > 0 and (why := why_left(label, channel)):
-            text = f"{label} {why}: {number} of its messages ({channel}) wait for its return"
-            yield Degraded("label", f"{label}/{channel}", f"{text}, or for their deadline")
-
-
-def full(queues: Mapping[str, QueueState], max_queued: int, *, was_full: bool) -> Iterator[Degraded]:
-    """That as many messages wait as may, by these figures; `was_full` by those before them."""
-    waiting = sum(queues[channel].waiting + queues[channel].leased for channel in Channel if channel in queues)
-    if waiting >= max_queued or (was_full and waiting > max_queued * ROOM_AGAIN):
-        many = f"{waiting} messages wait, and {max_queued} may (max_queued)"
-        yield Degraded("queue", "full", f"{many}: requests of all labels are refused with code 10")
-
-
-def unworked(queues: Mapping[str, QueueState], without_work: Collection[str]) -> Iterator[Degraded]:
-    """The queues in which something waits, by these figures, and that nobody works on."""
-    for name in sorted(without_work):
-        if name in queues and (waiting := queues[name].waiting + queues[name].leased):
-            what = "statuses" if name == "reports" else "messages"
-            text = f"no running process works on {name} (work of [gatewayd]): {waiting} {what} wait, of whatever label"
-            yield Degraded("work", name, text)
-
-
-def whom_it_hits(
-    redis_trouble: str, ways: Mapping[Channel, Mapping[str, WayState]], named: Sequence[Degraded]
-) -> Iterator[Degraded]:
-    """Each reason why we are not ready, with whom it hits; but a channel of which labels are `named` already."""
-    if redis_trouble:
-        # A full memory refuses new messages, and nothing else.
-        what = "accepted" if "OOM" in redis_trouble else "accepted or sent"
-        words = redis_trouble.removeprefix("Redis ").rstrip(".")
-        yield Degraded("redis", "down", f"Redis: {words}; nothing can be {what}, for any label")
-    said = {one.name.partition("/")[2].partition(" ")[0] for one in named if one.kind == "label"}
-    for channel, reason in _dead_ends(ways):
-        if channel not in said:
-            yield Degraded("channel", channel, f"{reason}; no label's messages go out by it")
-
-
 def rate_of(history: Sequence[Sample], channel: Channel, name: str) -> float:
     """What a next hop took a second, over the last minute or what is known of it."""
     way = channel, name
@@ -309,18 +261,3 @@ def trouble(error: BaseException) -> str:
 
 def _reload_first(one: Degraded) -> tuple[bool, bool, Degraded]:
     return one.kind != "reload", one.kind != "redis", one
-
-
-def _reasons(redis_trouble: str, ways: Mapping[Channel, Mapping[str, WayState]]) -> Iterator[str]:
-    if redis_trouble:
-        yield f"redis: {redis_trouble}"
-    for _, reason in _dead_ends(ways):
-        yield reason
-
-
-def _dead_ends(ways: Mapping[Channel, Mapping[str, WayState]]) -> Iterator[tuple[Channel, str]]:
-    """The channels of which no way is up, each with its reason."""
-    for channel, states in ways.items():
-        if not any(way.up for way in states.values()):
-            why = (f"{name}: {way.reason}" if way.reason else name for name, way in states.items())
-            yield channel, f"{channel}: no {_NAMES[channel]} is up ({'; '.join(why) or 'none configured'})"

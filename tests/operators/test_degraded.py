@@ -7,7 +7,7 @@ from twisted.logger import capturedLogs
 from gatewayd.config import Label, SmsRoute
 from gatewayd.core.model import BindState, Channel, Degraded, QueueState, WayState, some_names
 from gatewayd.operators.degraded import DegradedNow, WaysOut
-from gatewayd.operators.figures import full, left_behind, unworked, whom_it_hits
+from gatewayd.operators.degraded_figures import full, left_behind, unworked, whom_it_hits
 
 
 class Ways:
