@@ -26,10 +26,14 @@ UNKNOWN_IN_A_ROW = 20
 MISREAD_IN_A_ROW = 20
 """So many different players of a label whose addresses can't be read, and none whose can: it is hardly their typing."""
 
+BARRED_IN_A_ROW = 100
+"""The same of players who may not be contacted: some lists have many of them, but hardly so many in a row."""
+
 _MISREAD = {
-    Channel.EMAIL: "an email address that can't be read: is it another column?",
-    Channel.SMS: "a phone number that can't be read: is default_region set, and right?",
+    Channel.EMAIL: "gives one player after the other an email address that can't be read: is it another column?",
+    Channel.SMS: "gives one player after the other a phone number that can't be read: is default_region right?",
 }
+_BARRED = "says of one player after the other that they may not be contacted: do opted_out and the like mean just that?"
 
 
 @implementer(IRecipients)
@@ -42,7 +46,9 @@ class Recipients:
         self._directories = directories
         self._directory_of = _directory_of(labels)
         self._unknown = InARow(clock, UNKNOWN_IN_A_ROW)  # players of each label: others may be known, by another query
-        self._misread = InARow(clock, MISREAD_IN_A_ROW)  # players of each label and channel
+        # Players of each label and channel.
+        self._misread = InARow(clock, MISREAD_IN_A_ROW)
+        self._barred = InARow(clock, BARRED_IN_A_ROW)
 
     def reconfigure(self, tables: Mapping[str, config.Directory], labels: Mapping[str, config.Label]) -> None:
         """Ask these directories from the next look-up on; one that runs ends with what it began with.
@@ -53,6 +59,7 @@ class Recipients:
         self._directory_of = _directory_of(labels)
         self._unknown.forget()
         self._misread.forget()
+        self._barred.forget()
 
     def in_use(self) -> Iterator[tuple[str, str, Remembered]]:
         """Each directory that a label uses: its name, one of the labels, and itself."""
@@ -63,7 +70,6 @@ class Recipients:
 
     def degraded(self) -> Iterator[Degraded]:
         """The directories that do not answer, or know nobody, and whose players can't be looked up for that."""
-        misread = {scope for scope, _ in self._misread.found()}
         of_nobody = {label for label, _ in self._unknown.found()}
         for name, why in self._directories.trouble().items():
             labels = [label for label, directory in self._directory_of.items() if directory == name]
@@ -75,15 +81,19 @@ class Recipients:
                 text = f"directory {name} knows none of the latest {UNKNOWN_IN_A_ROW} players that it was asked for"
                 whom = f"Labels: {some_names(strange)}"
                 yield Degraded("directory", name, f"{text}: is it empty, or asked for another id? {whom}")
+        for channel in Channel:
+            yield from self._strange(channel, self._misread, _MISREAD.get(channel, ""))
+            yield from self._strange(channel, self._barred, _BARRED)
 
-        for channel, why in _MISREAD.items():
-            hit: dict[str, list[str]] = {}
-            for label, name in self._directory_of.items():
-                if f"{label} {channel}" in misread:
-                    hit.setdefault(name, []).append(label)
-            for name, labels in hit.items():
-                text = f"directory {name} gives one player after the other {why} Labels: {some_names(labels)}"
-                yield Degraded("directory", f"{name}/{channel}", text)
+    def _strange(self, channel: Channel, counts: InARow, why: str) -> Iterator[Degraded]:
+        """The directories whose answers leave nobody of a label to be written to by this channel."""
+        scopes = {scope for scope, _ in counts.found()}
+        hit: dict[str, list[str]] = {}
+        for label, name in self._directory_of.items():
+            if _scope(label, channel) in scopes:
+                hit.setdefault(name, []).append(label)
+        for name, labels in hit.items():
+            yield Degraded("directory", f"{name}/{channel}", f"directory {name} {why} Labels: {some_names(labels)}")
 
     async def address(self, label: str, user: str, channel: Channel, *, fresh: bool = False) -> Resolved:
         """See IRecipients."""
@@ -110,20 +120,27 @@ class Recipients:
             return Resolved(user, why_not=WhyNot.UNKNOWN)
         self._unknown.worked(label)
         user = found.id or user
+        scope = _scope(label, channel)
         if not found.may_be_contacted(channel):
+            self._barred.failed(scope, whose=user)
             return Resolved(user, why_not=WhyNot.MAY_NOT)
+        self._barred.worked(scope)
         address = address_of(found, channel, table.default_region, user)
         if address is None:
             if is_misread(found, channel):
-                self._misread.failed(f"{label} {channel}", whose=user)
+                self._misread.failed(scope, whose=user)
             return Resolved(user, why_not=WhyNot.NO_ADDRESS)
-        self._misread.worked(f"{label} {channel}")
+        self._misread.worked(scope)
         return Resolved(user, address, consented_at=found.consented_at)
 
     def patience(self, label: str) -> float:
         """See IRecipients."""
         directory = self._directories.by_name.get(self._directory_of.get(label, ""))
         return directory.timeout if directory is not None else 0.0
+
+
+def _scope(label: str, channel: Channel) -> str:
+    return f"{label}/{channel}"
 
 
 def _directory_of(labels: Mapping[str, config.Label]) -> dict[str, str]:

@@ -130,8 +130,23 @@ def test_a_directory_whose_numbers_can_not_be_read_is_degraded(phone: str, is_sa
             asked(recipients, channel, user=f"p{number}")
     said = [(one.kind, one.name, one.text) for one in recipients.degraded()]
     text = (
-        "directory players gives one player after the other a phone number that can't be read: is default_region set,"
+        "directory players gives one player after the other a phone number that can't be read: is default_region right?"
     )
-    assert said == ([("directory", "players/sms", f"{text} and right? Labels: amazing")] if is_said else [])
+    assert said == ([("directory", "players/sms", f"{text} Labels: amazing")] if is_said else [])
+    asked(recipients, Channel.SMS)
+    assert list(recipients.degraded()) == []
+
+
+def test_a_directory_that_bars_everybody_is_degraded() -> None:
+    """A hundred players in a row of whom a flag says more than no, as where `opted_out` holds words of its own."""
+    players = {f"p{number}": replace(ANNA, sms_opted_out=True) for number in range(100)} | {"hhu234556": ANNA}
+    recipients = recipients_of(LABELS, Clock(), players=Players(players))
+    for number in range(100):
+        assert list(recipients.degraded()) == []
+        asked(recipients, Channel.SMS, user=f"p{number}")
+        asked(recipients, Channel.EMAIL, user=f"p{number}")
+    [said] = recipients.degraded()
+    assert (said.kind, said.name) == ("directory", "players/sms")
+    assert said.text.startswith("directory players says of one player after the other that they may not be contacted")
     asked(recipients, Channel.SMS)
     assert list(recipients.degraded()) == []
