@@ -100,7 +100,7 @@ async def test_a_flood_that_is_not_read_has_an_end() -> None:
     world.channel.startService()
     try:
         await until(world.all_bound)
-        (wire,) = [link.window.wire for link in world.channel._accounts["world"]._binds._links]
+        (wire,) = [link.window.wire for link in world.channel._ways["world"]._binds._links]
         assert wire is not None
         with_little_room(wire.transport)
         floods[0].begin()
@@ -162,7 +162,7 @@ def test_a_bind_that_is_not_answered_for_want_of_tls_says_so(encrypted: bool) ->
     memory = Memory(Behaviour(bind_mute=True))
     with capturedLogs() as logs:
         world = memory.world()
-        (link,) = world.channel._accounts["world"]._binds._links
+        (link,) = world.channel._ways["world"]._binds._links
         assert link.window.wire is not None
         alsoProvides(link.window.wire.transport, ISSLTransport)
         if encrypted:
