@@ -29,9 +29,9 @@ from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.link import LONGEST_WAIT, Link
+from gatewayd.smpp.receipt_troubles import ReceiptTroubles
 from gatewayd.smpp.remote_ids import IdsSeen
 from gatewayd.smpp.token import Token, names_of
-from gatewayd.smpp.unknown_states import UnknownStates
 from gatewayd.smpp.window import BindGone, Window, WindowSlot
 
 _OF_THE_MESSAGE = frozenset({Disposition.TAKEN, Disposition.PERMANENT})
@@ -107,7 +107,7 @@ class Account:
         self.takes_validity = True
         self.ids = IdsSeen()
         self.unreadable = 0
-        self.unknown_states = UnknownStates(clock)
+        self.receipt_troubles = ReceiptTroubles(clock)
         self._clock = clock
         self._owner = owner
         self._own_reasons = OwnReasons(clock, "submit")
@@ -167,7 +167,7 @@ class Account:
             unreadable=self.unreadable,
             refuses=refuses,
             refuses_of=self._own_reasons.labels(),
-            receipts=self.unknown_states.words(),
+            receipts=self.receipt_troubles.words(delivered_are_told=self.settings.receipts != "failure"),
         )
 
     def start(self) -> None:
@@ -186,7 +186,7 @@ class Account:
         self.settings = settings
         self.form = form_of(settings)
         self.takes_validity = True
-        self.unknown_states.forget()
+        self.receipt_troubles.forget()
         self._own_reasons.forget()
         self._backlog.forget()
         self._pace.rate = settings.rate

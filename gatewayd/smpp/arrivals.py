@@ -21,9 +21,9 @@ from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Status
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
+from gatewayd.smpp.receipt_troubles import named
 from gatewayd.smpp.remote_ids import holds_number
 from gatewayd.smpp.token import Token
-from gatewayd.smpp.unknown_states import named
 
 NumberHashes = Callable[[str], Sequence[str]]
 """Hash a number by every key, so that it can be recognised and not read; by the present key first."""
@@ -66,7 +66,7 @@ class Arrivals:
                 # that no joined text would be one. Parts that wait for others would need a store, for nothing.
                 await self._evidence.record_inbound(Inbound(account.name, number, text, tuple(others)))
             elif ids := account.ids.lookups(said.ids, settings.message_ids):
-                account.unknown_states.came(said)
+                account.receipt_troubles.came(said)
                 if not said.is_known:
                     self._say_unreadable(account, f"a receipt names {named(said)}")
                 # Where it doesn't say whom it is about, any id may be their number.

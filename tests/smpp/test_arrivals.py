@@ -179,6 +179,26 @@ def test_a_broken_text_is_a_text() -> None:
     stopped(world, memory)
 
 
+@pytest.mark.parametrize(("asked_for", "is_said"), [("final", True), ("failure", False)])
+def test_an_smsc_of_which_no_sms_arrives_is_said(asked_for: str, is_said: bool) -> None:
+    """A carrier that blocks a sender says UNDELIV of each; a hundred different ones, unless delivered is never told."""
+    memory = Memory()
+    world = memory.world(receipts=asked_for)
+
+    def receipt(number: int, state: bytes = b"UNDELIV") -> None:
+        text = RECEIPT.replace(b"DELIVRD", state).replace(b"id:", b"id:%d" % number)
+        assert bring(memory, encode(smpp.DeliverSm(0, esm_class=4, short_message=text))[16:]) == Status.ROK
+
+    for number in (1, 1, *range(1, 100)):
+        receipt(number)
+        assert world.channel.states()["world"].receipts == ""
+    receipt(100)
+    words = "100 receipts, and none that says delivered, the latest UNDELIV: does it block the sender?"
+    assert world.channel.states()["world"].receipts == (words if is_said else "")
+    receipt(101, b"DELIVRD")
+    assert world.channel.states()["world"].receipts == ""
+
+
 def test_receipts_in_words_that_nobody_knows_are_said() -> None:
     """Its SMS stay accepted: the log names the word, and the SMSC's state says so until one is delivered."""
     memory = Memory()

@@ -1,4 +1,4 @@
-"""Whether an SMSC's receipts say words that nobody knows, so that its SMS never become delivered.
+"""Whether no SMS of an SMSC arrives, or none becomes delivered for the words of its receipts, which nobody knows.
 
 Owns what counts. What a word means, receipt.py's table says, and the operator's receipt_states over it.
 """
@@ -12,14 +12,19 @@ from gatewayd.smpp.receipt import ReceiptText
 ENOUGH = 3
 """Receipts since the last one that said "delivered": a few odd ones among many that do are no trouble of all SMS."""
 
+ENOUGH_FAILED = 100
+"""The same of SMS that did not arrive: phones are off, and numbers given up, but hardly so many in a row."""
+
+_NOT_ARRIVED = frozenset({Event.FAILED, Event.REJECTED})
 _IT = ""  # there is one SMSC to count for
 
 
-class UnknownStates:
+class ReceiptTroubles:
     """The receipts of one SMSC since one of them said that an SMS was delivered."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._unknown = InARow(clock, ENOUGH)
+        self._failed = InARow(clock, ENOUGH_FAILED)
 
     def came(self, said: ReceiptText) -> None:
         """A receipt says this."""
@@ -27,15 +32,22 @@ class UnknownStates:
             self.forget()
         elif not said.is_known:
             self._unknown.failed(_IT, named(said))
+        elif said.event in _NOT_ARRIVED:
+            self._failed.failed(_IT, f"{said.state or said.event}", said.ids[0] if said.ids else "")
 
     def forget(self) -> None:
-        """Some are known, or the configuration was changed."""
+        """One arrived, or the configuration was changed."""
         self._unknown.forget()
+        self._failed.forget()
 
-    def words(self) -> str:
-        """For people; empty where nothing is wrong."""
+    def words(self, *, delivered_are_told: bool) -> str:
+        """For people; empty where nothing is wrong. Some SMSCs are asked for the receipts of failed SMS alone."""
         for _, run in self._unknown.found():
             return f"{run.count} receipts, and none that says delivered, name {run.why}; its SMS stay accepted"
+        for _, run in self._failed.found() if delivered_are_told else ():
+            return (
+                f"{run.count} receipts, and none that says delivered, the latest {run.why}: does it block the sender?"
+            )
         return ""
 
 
