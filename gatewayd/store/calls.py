@@ -112,7 +112,8 @@ _Calls = list[tuple[bytes, Deferred[Any]]]
 
 
 def _hand_out(replies: list[Any], part: _Calls) -> None:
-    for (_, reply), value in zip(part, replies, strict=True):
+    # Whether there is one for each is known before anybody has theirs, or the others could not be told any more.
+    for (_, reply), value in list(zip(part, replies, strict=True)):
         reply.callback(value)
 
 
