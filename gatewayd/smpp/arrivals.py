@@ -48,7 +48,8 @@ class Arrivals:
         try:
             if came.flaw:
                 self._say_unreadable(account, f"{came.flaw}; it is read as far as it goes")
-            said = receipt.read(request, settings.receipt_states)
+            notifies = settings.receipts == "intermediate"
+            said = receipt.read(request, settings.receipt_states, notifies=notifies)
             text = incoming.text_of(request, settings.default_alphabet) if said is None else ""
             numbers = self._numbers(request, settings.default_region, repeated=said is not None)
         except MemoryError:

@@ -343,7 +343,8 @@ class _Lesson:
 
     def _said(self, talks: list[Talk]) -> list[tuple[smpp.DeliverSm | smpp.DataSm, receipt.ReceiptText]]:
         """Each receipt that came, with what it says."""
-        read = [(request, receipt.read(request, self._smsc.receipt_states)) for t in talks for request in t.requests]
+        requests = [request for talk in talks for request in talk.requests]
+        read = [(request, receipt.read(request, self._smsc.receipt_states, notifies=False)) for request in requests]
         return [(request, said) for request, said in read if said is not None]
 
 

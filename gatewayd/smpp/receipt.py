@@ -124,12 +124,15 @@ class ReceiptText(Struct, frozen=True):
     is_known: bool = True
 
 
-def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = None) -> ReceiptText | None:
+def read(
+    pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = None, *, notifies: bool = True
+) -> ReceiptText | None:
     """The receipt in `pdu`, or None where it is a text from a person.
 
     A receipt is told by esm_class, by its TLVs, or by a text in the form of appendix B; one that
     esm_class announces is a receipt even where nothing in it can be read. `receipt_states` are the operator's
-    meanings of state words, in any letter case, over the table's.
+    meanings of state words, in any letter case, over the table's. Where the SMSC was not asked for notifications on the
+    way (`notifies`), one that says "delivered" is no such thing: SMSCs mix up the two bits.
     """
     kind = pdu.esm_class & _TYPE
     tlv_id = cleaned(pdu.tlv_string(Tag.RECEIPTED_MESSAGE_ID) or b"")
@@ -151,7 +154,7 @@ def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = Non
     state, event, known = _settles(number, word, receipt_states)
     if not announced and not (text_id and word and (known or len(said) >= 3)):
         return None
-    intermediate = kind == _INTERMEDIATE
+    intermediate = kind == _INTERMEDIATE and (notifies or event is not Event.DELIVERED)
     error = said.get("err", "")
     state = state if _WORD.fullmatch(state) and not _NUMBER.search(state) else "?" * bool(state)
     return ReceiptText(
@@ -160,7 +163,7 @@ def read(pdu: DeliverSm | DataSm, receipt_states: Mapping[str, str] | None = Non
         state,
         error if _CODE.fullmatch(error) and not _NUMBER.search(error) else "",
         intermediate,
-        _detail(state, error, pdu.tlv(Tag.NETWORK_ERROR_CODE), intermediate),
+        _detail(state, error, pdu.tlv(Tag.NETWORK_ERROR_CODE), kind == _INTERMEDIATE),
         known or intermediate,
     )
 
@@ -186,8 +189,9 @@ def _settles(number: int | None, word: str, configured: Mapping[str, str] | None
 
 
 def _content(pdu: DeliverSm | DataSm) -> str:
-    content = _characters(pdu.user_data, pdu.esm_class)
-    if isinstance(pdu, DeliverSm) and pdu.short_message and not _BEGINS_LIKE_ONE.match(content):
+    user_data = pdu.user_data
+    content = _characters(user_data, pdu.esm_class)
+    if isinstance(pdu, DeliverSm) and user_data is not pdu.short_message and not _BEGINS_LIKE_ONE.match(content):
         # Two texts: one may be what was sent, and the other what is said of it.
         short = _characters(pdu.short_message, pdu.esm_class)
         return short if _BEGINS_LIKE_ONE.match(short) else content

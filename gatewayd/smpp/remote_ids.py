@@ -126,7 +126,7 @@ def _canonical(message_id: str) -> str:
         return ""
     if _PREFIXED.fullmatch(message_id):
         message_id = message_id[2:]
-    if _SIGNED.fullmatch(message_id):
+    if message_id.startswith("-") and _SIGNED.fullmatch(message_id):
         # What Java prints of an int or a long whose first bit is set, where it has no sign in hexadecimal.
         number = int(message_id)
         message_id = str(number % (1 << 32 if number >= -(1 << 31) else 1 << 64))

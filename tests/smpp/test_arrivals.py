@@ -260,3 +260,14 @@ async def test_a_receipt_for_which_there_is_no_memory_comes_again() -> None:
         status = await Arrivals(lambda number: (number,), sink).record(account, came, "a")
     assert status == Status.RX_T_APPN
     assert [event["log_failure"].type for event in logs] == [MemoryError]
+
+
+@pytest.mark.parametrize(("receipts", "event"), [("final", Event.DELIVERED), ("intermediate", None)])
+def test_a_notification_on_the_way_is_one_where_it_was_asked_for(receipts: str, event: Event | None) -> None:
+    """Else DELIVRD under its bit is all that will ever be said of the message."""
+    memory = Memory()
+    world = memory.world(receipts=receipts)
+    body = encode(smpp.DeliverSm(0, source_addr=b"447700900021", esm_class=0x20, short_message=RECEIPT))[16:]
+    assert bring(memory, body) == Status.ROK
+    assert [each.event for each in world.evidence.receipts] == [event]
+    stopped(world, memory)

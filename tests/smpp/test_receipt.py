@@ -260,6 +260,13 @@ def test_a_notification_on_the_way_settles_nothing(esm_class: int) -> None:
     assert found.event is None
 
 
+@pytest.mark.parametrize(("word", "event"), [("DELIVRD", Event.DELIVERED), ("UNDELIV", None), ("ENROUTE", None)])
+def test_a_notification_that_nobody_asked_for_may_say_that_it_arrived(word: str, event: Event | None) -> None:
+    """An SMSC that mixes up the bits sends no other receipt; what failed may still be tried again."""
+    found = read(receipt(f"id:1 stat:{word} err:0", 0x20), notifies=False)
+    assert found == ReceiptText(("1",), event, word, "0", event is None, f"intermediate stat:{word} err:0")
+
+
 @pytest.mark.parametrize("esm_class", [0x08, 0x10, 0x18, 0x24, 0x3C])
 def test_other_message_types_are_told_by_content(esm_class: int) -> None:
     """A handset's acknowledgement is a text; a receipt under a reserved type is one."""
