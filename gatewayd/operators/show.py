@@ -236,8 +236,10 @@ def trace(value: Json) -> None:
     for event in value["timeline"]:
         again = f" ({event['times']} times, until {_moment(event['until'])})" if "times" in event else ""
         timeline.add_row(_moment(event["at"]), _text(event["event"]), _text(event.get("detail", "") + again))
-    out.print(timeline)
-    out.print()
+    # An erasure takes the whole of it.
+    if value["timeline"]:
+        out.print(timeline)
+        out.print()
     reports = _table("Told to Smartico", "status", "queued (UTC)", "heard (UTC)")
     for report in value["reports"]:
         # When it was queued is known of each status, but for those that an erasure took the story of.
@@ -274,6 +276,9 @@ def stops(label: str, found: Iterable[Json]) -> None:
         who = stop["ext_user_id"] or f"({stop['kind']} {stop['keyed_hash'][:8]})"
         whose = f"{who} (an address)" if stop["kind"] == "address" and stop["ext_user_id"] else who
         rows.append((whose, stop["channel"], stop["since"][:19], stop["until"][:10], stop["reason"]))
+    if not rows:
+        _out().print("No stops")
+        return
     _long(_out(), f"Stop list of {label}", ("player", "channel", "since", "until", "why"), rows)
     if more:
         _out().print(f"There are more than {_MOST_STOPS}: --since narrows it, --export FILE writes all of it.")

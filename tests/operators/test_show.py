@@ -63,3 +63,14 @@ def test_a_narrow_terminal_breaks_names_and_cuts_none(
     head, *lines = out.splitlines()[1:]
     column = "".join(line[: head.index("channel")].strip() for line in lines)
     assert column == "".join(f"a-player-with-a-long-id-{name}" for name in names)
+
+
+def test_where_there_is_nothing_no_empty_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """An erased message has no timeline any more; a stop list may have no entry, and there may be no dead letter."""
+    erased = {"ext_message_id": "m", "state": "delivered", "channel": "im", "label": "amazing", "timeline": []}
+    show.trace(erased | {"ext_user_id": "", "uid": "", "reports": []})
+    assert "Timeline" not in capsys.readouterr().out
+    show.stops("amazing", [])
+    assert capsys.readouterr().out == "No stops\n"
+    show.dead_letters({"dead_letters": []})
+    assert capsys.readouterr().out == "No dead letters\n"
