@@ -50,6 +50,10 @@ class Arrivals:
                 self._say_unreadable(account, f"{came.flaw}; it is read as far as it goes")
             notifies = settings.receipts == "intermediate"
             said = receipt.read(request, settings.receipt_states, notifies=notifies)
+            if said is not None and not said.ids and not said.detail:
+                self._say_unreadable(account, "a receipt names no submit, no state either")
+                # It may be a text that is marked as a receipt, and STOP.
+                said = None
             text = incoming.text_of(request, settings.default_alphabet) if said is None else ""
             numbers = self._numbers(request, settings.default_region, repeated=said is not None)
         except MemoryError:
@@ -86,7 +90,7 @@ class Arrivals:
                     )
                 )
             else:
-                self._say_unreadable(account, f"a receipt names no submit, {said.detail or 'no state either'}")
+                self._say_unreadable(account, f"a receipt names no submit, {said.detail}")
         except CancelledError:
             raise
         except StoreUnavailable:

@@ -271,3 +271,21 @@ def test_a_notification_on_the_way_is_one_where_it_was_asked_for(receipts: str, 
     assert bring(memory, body) == Status.ROK
     assert [each.event for each in world.evidence.receipts] == [event]
     stopped(world, memory)
+
+
+@pytest.mark.parametrize("esm_class", [0x04, 0x44])
+def test_a_text_that_is_marked_as_a_receipt_is_heard(esm_class: int) -> None:
+    """There is nothing of a receipt in it, which is said, and STOP is STOP."""
+    memory = Memory()
+    world = memory.world(default_region="GB")
+    body = encode(smpp.DeliverSm(0, source_addr=b"07700900021", esm_class=esm_class, short_message=b"STOP"))[16:]
+    assert bring(memory, body) == Status.ROK
+    (text,) = world.evidence.inbound
+    assert text.text == "STOP"
+    assert "#447700900021" in (text.number_hash, *text.earlier_hashes)
+    assert world.channel.states()["world"].unreadable == 1
+    assert (
+        bring(memory, encode(smpp.DeliverSm(0, esm_class=4, short_message=b"stat:DELIVRD err:000"))[16:]) == Status.ROK
+    )
+    assert len(world.evidence.inbound) == 1
+    stopped(world, memory)
