@@ -1,8 +1,8 @@
 """Posts of providers that were refused: where all are, a secret or a key of theirs is not what our file has.
 
-So with one that says that no more will come, and one whose events are all about messages of others: our token does not
-come back. Owns what counts as such. Who posts them is known by a secret path or a signed token, so no stranger is
-counted.
+So with one that says that no more will come, one whose events are all about messages of others: our token does not come
+back; and with a vendor of which nothing arrives. Owns what counts as such. Who posts them is known by a secret path or
+a signed token, so no stranger is counted.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,9 @@ from gatewayd.core.model import Degraded
 AT_LEAST = 3
 """So many in a row, and none that was good, say that something is wrong."""
 
+
+NOT_ARRIVED = 100
+"""So many different messages of a label in a row of which a vendor says that they did not arrive: it is hardly them."""
 
 STRANGERS = 20
 """So many events in a row that name no message of ours."""
@@ -38,6 +41,7 @@ class RefusedPosts:
         self._ended = InARow(clock, 1)
         self._clock = clock
         self._strangers = InARow(clock, STRANGERS)
+        self._not_arrived = InARow(clock, NOT_ARRIVED)
         self._matched_at: dict[str, float] = {}
 
     def refused(self, source: str, why: str) -> None:
@@ -68,10 +72,19 @@ class RefusedPosts:
         if matched_at is None or self._clock.seconds() - matched_at > MATCHED_COUNTS:
             self._strangers.failed(source)
 
+    def arrived(self, source: str, label: str) -> None:
+        """A message of this label did."""
+        self._not_arrived.worked(f"{source}/{label}")
+
+    def not_arrived(self, source: str, label: str, message_id: str, word: str) -> None:
+        """This one did not, in the vendor's word; of one whose table knows a word for those that did."""
+        self._not_arrived.failed(f"{source}/{label}", word, message_id)
+
     def forget(self) -> None:
         """The file has been read again."""
         self._refused.forget()
         self._strangers.forget()
+        self._not_arrived.forget()
         self._mails_before.clear()
 
     def degraded(self) -> Iterator[Degraded]:
@@ -79,6 +92,10 @@ class RefusedPosts:
         for source, run in self._refused.found():
             text = f"{source}: its latest {run.count} posts were refused: {run.why}"
             yield Degraded("events", source, f"{text}; what became of its messages nobody hears")
+        for name, run in self._not_arrived.found():
+            source, _, label = name.partition("/")
+            text = f"{source}: one message of {label} after the other did not arrive, the latest {run.why}"
+            yield Degraded("events", name, f"{text}: does it block the sender, or the account?")
         for source, run in self._ended.found():
             yield Degraded("events", source, f"{source}: {run.why}; what became of its messages nobody hears")
         for source, run in self._strangers.found():

@@ -219,6 +219,10 @@ class VendorReports:
             result = "orphaned" if known is None else "ignored"
             self._meter.evidence(name, event or "none", result)
             return
+        if event is Event.DELIVERED:
+            self._refused.arrived(f"providers.{name}", known.label)
+        elif event in _BAD_NEWS and "delivered" in provider.reports.states.values():
+            self._refused.not_arrived(f"providers.{name}", known.label, message_id, said.word)
         why = said.reason if event in _BAD_NEWS else ""
         detail = redact(f"{said.word} {why}".rstrip(), 100)
         # One part that it accepted is enough for the whole, as in an answer: no other copy may leave.

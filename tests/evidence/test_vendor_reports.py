@@ -8,6 +8,7 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -419,6 +420,29 @@ def test_a_url_settles_its_own_message_only() -> None:
     other = KEYS.token(Purpose.REPORT, OTHER)
     world.post({"results": [{"id": "A", "status": "UNDELIVERABLE"}]}, token=other)
     assert world.state == (State.SENT, "a")
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_vendor_by_which_nothing_of_a_label_arrives_is_degraded(is_told: bool) -> None:
+    """A hundred messages in a row, until one arrives; not where its table knows no word for those that do."""
+    states = STATES if is_told else {word: state for word, state in STATES.items() if state != "delivered"}
+    world = World(reports={"status": "status", "states": states})
+
+    def ended(number: int, word: str) -> list[str]:
+        message = replace(world.message, id=f"00000000-0000-4000-8001-{number:012d}", uid=f"x{number}")
+        run(world.store.accept(message, "f", lease=True))
+        run(world.store.mark(message, "vendor", NUMBER, lease=""))
+        world.answered(message_id=message.id)
+        for _ in range(2):
+            world.ask(query=urlencode({"status": word}), token=KEYS.token(Purpose.REPORT, message.id))
+        return [one.text for one in world.public.degraded()]
+
+    text = "providers.vendor: one message of amazing after the other did not arrive, the latest UNDELIVERABLE"
+    for number in range(99):
+        assert ended(number, "UNDELIVERABLE") == []
+    said = ended(99, "UNDELIVERABLE")
+    assert said == ([f"{text}: does it block the sender, or the account?"] if is_told else [])
+    assert ended(100, "DELIVERED") == []
 
 
 ONE_URL = {
