@@ -387,7 +387,7 @@ async def test_no_route_of_the_order_is_configured() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_with_a_dkim_key_the_mail_is_signed() -> None:
-    """By the label's key, in a thread for RSA; test_smtp_dkim.py verifies signatures."""
+    """By the label's key, in a thread for RSA; test_dkim.py verifies signatures."""
     dkim = {"domain": "amazing.co", "selector": "gw1", "private_key": Secret(pem(RSA))}
     async with world(labels={"amazing": label(dkim=dkim)}) as w:
         await w.send()
