@@ -250,12 +250,16 @@ class Account:
             return sealed(self.name, remote_id)
         return remote_id or f"{token.message_id}/{len(token.segments_taken)}"
 
-    def names_of(self, ids: Sequence[str]) -> tuple[str, ...]:
+    def names_of(self, message_id: str, ids: Sequence[str]) -> tuple[str, ...]:
         """Under which ids receipts come that have yet to say how a message ended whose segments bear these.
 
-        Where one receipt is for the whole, it has one name: the others were given to it as its segments were taken.
+        Where one receipt is for the whole, it has one name: the others were given to it as its segments were taken. So
+        it is where only one of them was given an id, under which alone a receipt can come.
         """
-        return names_of(ids[-1:] if self.settings.long_receipts == "one" else ids)
+        given = [one for one in ids if not one.startswith(f"{message_id}/")]
+        if len(given) == 1 or self.settings.long_receipts == "one":
+            return names_of((given or ids)[-1:])
+        return names_of(ids)
 
     # What links tell -----------------------------------------------------------------------------------------
 

@@ -124,7 +124,9 @@ class Arrivals:
         if not answer.status:
             ids = (*ids, account.remote_id(token, answer))
         if token.last and not answer.status:
-            self._record_soon(self._evidence.record_late_answer(token.message_id, name, account.names_of(ids)))
+            self._record_soon(
+                self._evidence.record_late_answer(token.message_id, name, account.names_of(token.message_id, ids))
+            )
         else:
             reason = f"{name} answered late: {status}"
             self._record_soon(self._evidence.resume_from(token.message_id, name, token.mark, ids, reason))

@@ -94,7 +94,7 @@ class Sender:
                     return setback
                 raise summed_up([setback], setback.reason, progress)
             taken.append(account.remote_id(token, answer))
-        return Handed(name, account.names_of(taken), _in_words(len(taken)))
+        return Handed(name, account.names_of(message.id, taken), _in_words(len(taken)))
 
     def _refused(
         self, account: Account, window: Window, token: Token, status: int, order: Order, with_validity: bool

@@ -179,3 +179,28 @@ def test_a_bind_that_can_not_stop_takes_nothing_from_the_others() -> None:
     assert [formatEvent(event) for event in told if event["log_level"] >= LogLevel.warn] == [
         "a bind of world did not stop well"
     ]
+
+
+@pytest.mark.parametrize(
+    ("ids", "each", "one"),
+    [
+        (("a",), ("a",), ("a",)),
+        (("m/0",), ("m/0",), ("m/0",)),
+        (("a", "b", "c"), ("a", "b", "c"), ("c",)),
+        (("a", "a"), ("a",), ("a",)),
+        (("a", "m/1", "m/2"), ("a",), ("a",)),
+        (("m/0", "m/1", "c"), ("c",), ("c",)),
+        (("a", "m/1", "c"), ("a", "m/1", "c"), ("c",)),
+        (("m/0", "m/1"), ("m/0", "m/1"), ("m/1",)),
+    ],
+)
+def test_a_message_ends_by_the_names_under_which_receipts_can_come(
+    ids: tuple[str, ...], each: tuple[str, ...], one: tuple[str, ...]
+) -> None:
+    """A segment that was given no id is named by none: where only one was given one, that is the message's."""
+    for long_receipts, names in (("each", each), ("one", one)):
+        memory = Memory()
+        world = memory.world(long_receipts=long_receipts)
+        assert world.channel._ways["world"].names_of("m", ids) == names
+        world.channel.stopService()
+        memory.advance(10)
