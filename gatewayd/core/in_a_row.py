@@ -13,6 +13,11 @@ _COUNTS_FOR = 3600.0
 somebody tried once does not, and must not be told all night.
 """
 
+NOT_ARRIVED = 100
+"""So many different messages in a row that did not arrive are a trouble of who carries them: phones are off, and
+numbers given up, but hardly so many at a time.
+"""
+
 
 class Run(Struct, frozen=True):
     """Of one name: how many in a row, why the latest, and when that was (seconds of the clock).

@@ -40,7 +40,7 @@ from gatewayd.evidence.esp import (
     sparkpost,
 )
 from gatewayd.evidence.esp.event import EspEvent, EspRequest, Forged, Settings, Unreadable
-from gatewayd.evidence.refused import RefusedPosts
+from gatewayd.evidence.post_troubles import PostTroubles
 
 READERS: dict[str, Callable[[EspRequest, Settings], tuple[EspEvent, ...]]] = {
     "ses": ses.read,
@@ -102,7 +102,7 @@ class EspEvents:
         fetch: Fetch,
         meter: IMeter,
         in_thread: InThread,
-        refused: RefusedPosts,
+        troubles: PostTroubles,
     ) -> None:
         self._clock = clock
         self._keys = keys
@@ -114,7 +114,7 @@ class EspEvents:
         self._base_url = base_url.rstrip("/")
         self._amazon = Amazon(clock, fetch)
         self._meter = meter
-        self._refused = refused
+        self._troubles = troubles
         self._at_work = DeferredSemaphore(_AT_ONCE)
 
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
@@ -148,23 +148,23 @@ class EspEvents:
         except (Forged, Unreadable) as fault:
             self._meter.evidence(name, "forged" if isinstance(fault, Forged) else "unreadable", "ignored")
             _log.warn("an event of {provider} was refused: {reason}", provider=name, reason=str(fault))
-            self._refused.refused(f"esp.{name}", str(fault))
+            self._troubles.refused(f"esp.{name}", str(fault))
             raise
         except TemporaryFailure as trouble:
             # What it is proven by could not be had: it comes again, and in vain for as long as that lasts.
-            self._refused.refused(f"esp.{name}", str(trouble))
+            self._troubles.refused(f"esp.{name}", str(trouble))
             raise
-        self._refused.good(f"esp.{name}")
+        self._troubles.good(f"esp.{name}")
         if name == "ses" and ses.is_farewell(body):
             _log.warn("esp.ses: {why}", why=_FAREWELL)
-            self._refused.ended("esp.ses", _FAREWELL)
+            self._troubles.ended("esp.ses", _FAREWELL)
         about: list[tuple[str, EspEvent]] = []
         for event in events:
             message_id = self._message(event)
             if message_id is not None:
-                self._refused.matched(f"esp.{name}")
+                self._troubles.matched(f"esp.{name}")
             elif event.event is not None:
-                self._refused.stranger(f"esp.{name}")
+                self._troubles.stranger(f"esp.{name}")
             if event.event is None:
                 self._meter.evidence(name, "none", "ignored" if message_id else "orphaned")
             elif message_id is None:

@@ -29,7 +29,7 @@ from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.basic import WrongCredentials
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.esp_events import GIVE_UP_ON_5XX, LARGEST, SMALL, EspEvents
-from gatewayd.evidence.refused import RefusedPosts
+from gatewayd.evidence.post_troubles import PostTroubles
 from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
 from gatewayd.evidence.vendor_reports import VendorReports
 from gatewayd.http.door import BAD_REQUEST, Answer
@@ -115,7 +115,7 @@ class PublicPaths:
             (b"X-Robots-Tag", b"noindex, nofollow"),
             (b"Vary", b"Accept-Language"),
         )
-        self._refused = RefusedPosts(clock, mails_out)
+        self._troubles = PostTroubles(clock, mails_out)
         in_thread = in_thread or one_at_a_time(clock, SMALL)
         self._events = EspEvents(
             clock,
@@ -127,7 +127,7 @@ class PublicPaths:
             fetch=fetch,
             meter=meter,
             in_thread=in_thread,
-            refused=self._refused,
+            troubles=self._troubles,
         )
         self._reports = VendorReports(
             clock,
@@ -138,7 +138,7 @@ class PublicPaths:
             providers=providers,
             base_url=base_url,
             meter=meter,
-            refused=self._refused,
+            troubles=self._troubles,
             in_thread=in_thread,
         )
 
@@ -151,11 +151,11 @@ class PublicPaths:
         """Use these tables of [esp.NAME] and [providers.NAME] from now on."""
         self._events.reload(esp)
         self._reports.reload(providers)
-        self._refused.forget()
+        self._troubles.forget()
 
     def degraded(self) -> Iterator[Degraded]:
         """Whose posts are refused."""
-        return self._refused.degraded()
+        return self._troubles.degraded()
 
     def admit(self, request: Request) -> Answer | None:
         """None lets the request in."""

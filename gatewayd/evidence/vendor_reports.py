@@ -24,7 +24,7 @@ from gatewayd.core.tally import Tally
 from gatewayd.core.threads import InThread
 from gatewayd.core.tokens import Keys, Purpose
 from gatewayd.evidence.esp.event import Forged, Unreadable
-from gatewayd.evidence.refused import RefusedPosts
+from gatewayd.evidence.post_troubles import PostTroubles
 from gatewayd.evidence.vendors.proofs import PROOFS
 from gatewayd.evidence.vendors.reading import VendorSaid, VendorText, read, read_texts
 from gatewayd.evidence.vendors.request import ReportRequest
@@ -70,7 +70,7 @@ class VendorReports:
         providers: Mapping[str, Provider],
         base_url: str,
         meter: IMeter,
-        refused: RefusedPosts,
+        troubles: PostTroubles,
         in_thread: InThread,
     ) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class VendorReports:
         self._providers = providers
         self._base_url = base_url.rstrip("/")
         self._meter = meter
-        self._refused = refused
+        self._troubles = troubles
         self._in_thread = in_thread
         self._recorded = Tally(FACTS_A_MESSAGE)
 
@@ -129,10 +129,10 @@ class VendorReports:
             self._prove(name, provider, report)
         except (Forged, Unreadable) as fault:
             if is_about_ours:
-                self._refused.refused(f"providers.{name}", str(fault))
+                self._troubles.refused(f"providers.{name}", str(fault))
             raise
         if is_about_ours:
-            self._refused.good(f"providers.{name}")
+            self._troubles.good(f"providers.{name}")
         counts = brings_texts and await self._record_texts(name, provider, report)
         if counts and of_message == {None: []}:
             return
@@ -220,9 +220,9 @@ class VendorReports:
             self._meter.evidence(name, event or "none", result)
             return
         if event is Event.DELIVERED:
-            self._refused.arrived(f"providers.{name}", known.label)
+            self._troubles.arrived(f"providers.{name}", known.label)
         elif event in _BAD_NEWS and "delivered" in provider.reports.states.values():
-            self._refused.not_arrived(f"providers.{name}", known.label, message_id, said.word)
+            self._troubles.not_arrived(f"providers.{name}", known.label, message_id, said.word)
         why = said.reason if event in _BAD_NEWS else ""
         detail = redact(f"{said.word} {why}".rstrip(), 100)
         # One part that it accepted is enough for the whole, as in an answer: no other copy may leave.

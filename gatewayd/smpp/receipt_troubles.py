@@ -5,17 +5,14 @@ Owns what counts. What a word means, receipt.py's table says, and the operator's
 
 from twisted.internet.interfaces import IReactorTime
 
-from gatewayd.core.in_a_row import InARow
+from gatewayd.core.in_a_row import NOT_ARRIVED, InARow
 from gatewayd.core.status import Event
 from gatewayd.smpp.receipt import ReceiptText
 
 ENOUGH = 3
 """Receipts since the last one that said "delivered": a few odd ones among many that do are no trouble of all SMS."""
 
-ENOUGH_FAILED = 100
-"""The same of SMS that did not arrive: phones are off, and numbers given up, but hardly so many in a row."""
-
-_NOT_ARRIVED = frozenset({Event.FAILED, Event.REJECTED})
+_FAILURES = frozenset({Event.FAILED, Event.REJECTED})
 _IT = ""  # there is one SMSC to count for
 
 
@@ -24,7 +21,7 @@ class ReceiptTroubles:
 
     def __init__(self, clock: IReactorTime) -> None:
         self._unknown = InARow(clock, ENOUGH)
-        self._failed = InARow(clock, ENOUGH_FAILED)
+        self._failed = InARow(clock, NOT_ARRIVED)
 
     def came(self, said: ReceiptText) -> None:
         """A receipt says this."""
@@ -32,7 +29,7 @@ class ReceiptTroubles:
             self.forget()
         elif not said.is_known:
             self._unknown.failed(_IT, named(said))
-        elif said.event in _NOT_ARRIVED:
+        elif said.event in _FAILURES:
             self._failed.failed(_IT, f"{said.state or said.event}", said.ids[0] if said.ids else "")
 
     def forget(self) -> None:

@@ -1,23 +1,19 @@
-"""Posts of providers that were refused: where all are, a secret or a key of theirs is not what our file has.
+"""What is wrong with a provider, by what it posts: several in a row say so, and one that is as it should be ends it.
 
-So with one that says that no more will come, one whose events are all about messages of others: our token does not come
-back; and with a vendor of which nothing arrives. Owns what counts as such. Who posts them is known by a secret path or
-a signed token, so no stranger is counted.
+All are refused: a secret or a key of theirs is not what our file has. All are about messages of others: our token does
+not come back. It says that no more will come, or that no message arrives. Who posts is known by a secret path or a
+signed token, so no stranger is counted.
 """
 
 from collections.abc import Callable, Iterator
 
 from twisted.internet.interfaces import IReactorTime
 
-from gatewayd.core.in_a_row import InARow
+from gatewayd.core.in_a_row import NOT_ARRIVED, InARow
 from gatewayd.core.model import Degraded
 
 AT_LEAST = 3
-"""So many in a row, and none that was good, say that something is wrong."""
-
-
-NOT_ARRIVED = 100
-"""So many different messages of a label in a row of which a vendor says that they did not arrive: it is hardly them."""
+"""So many refused in a row, and none that was good, say that something is wrong."""
 
 STRANGERS = 20
 """So many events in a row that name no message of ours."""
@@ -29,7 +25,7 @@ MATCHED_COUNTS = 86400.0
 """Seconds since one that did, for which such events are those of another system that shares the account."""
 
 
-class RefusedPosts:
+class PostTroubles:
     """`source` is the table's name: esp.sendgrid, providers.twilio. `mails_out`: the mails that this process sent by
     an ESP of this name.
     """
