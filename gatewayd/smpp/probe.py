@@ -16,7 +16,7 @@ from gatewayd.smpp import dial
 from gatewayd.smpp.bind import COMMANDS, WAYS, Mode, bind_request
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND
-from gatewayd.smpp.codec.pdu import Status
+from gatewayd.smpp.codec.pdu import Disposition, Status
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
 
@@ -59,8 +59,9 @@ async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode) -> Probed:
         began = reactor.seconds()
         alive = await talk.ask(smpp.EnquireLink(0))
         took = (reactor.seconds() - began) * 1000
-        if alive.status:
-            return Probed(False, f"{bind} taken, but enquire_link gets {smpp.status_name(alive.status)}")
+        status = smpp.status_name(alive.status)
+        if smpp.disposition(alive.status) is Disposition.SESSION:
+            return Probed(False, f"{bind} taken, but enquire_link gets {status}")
         left = await leave(talk)
     except Trouble as trouble:
         return Probed(False, f"{bind} taken, then {trouble}")
@@ -68,7 +69,9 @@ async def _probe(reactor: Any, smsc: config.Smsc, mode: Mode) -> Probed:
         await talk.close()
     peer = answer.system_id.decode("latin-1", "replace")[:16]
     secure = "TLS with a good certificate, " if smsc.tls else ""
-    return Probed(True, f"{bind} taken by {peer!r}, {secure}enquire_link in {took:.0f} ms, {left}")
+    # Who knows no enquire_link, or has no time for it, is there all the same: the daemon asks no more.
+    answered = f" with {status}" if alive.status else ""
+    return Probed(True, f"{bind} taken by {peer!r}, {secure}enquire_link in {took:.0f} ms{answered}, {left}")
 
 
 async def leave(talk: Talk, patience: float = PATIENCE) -> str:

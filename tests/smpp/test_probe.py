@@ -253,6 +253,33 @@ async def test_what_an_smsc_asks_is_no_answer_to_what_it_was_asked() -> None:
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("answer", "ok"),
+    [
+        (smpp.GenericNack(0, Status.RINVCMDID), True),
+        (smpp.EnquireLinkResp(0, Status.RTHROTTLED), True),
+        (smpp.EnquireLinkResp(0, Status.RINVBNDSTS), False),
+    ],
+)
+async def test_whatever_is_answered_to_enquire_link_is_a_sign_of_life(answer: smpp.Pdu, ok: bool) -> None:
+    """As to the daemon; but one that says that we are not bound is right."""
+
+    class Answering(Guest):
+        def dataReceived(self, data: bytes) -> None:
+            if data[4:8] == Command.ENQUIRE_LINK.to_bytes(4, "big"):
+                sequence = int.from_bytes(data[12:16], "big")
+                self.transport.write(smpp.encode(structs.replace(answer, sequence=sequence)))  # type: ignore[union-attr]
+            else:
+                super().dataReceived(data)
+
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(Answering))
+    (found,) = await probe(reactor, settings(port.getHost().port))
+    assert found.ok is ok, found.text
+    assert smpp.status_name(answer.status) in found.text
+    await port.stopListening()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_look_closes_in_peace() -> None:
     """After unbind_resp the connection is closed, not reset: over there a reset is an alarm."""
     guests: list[Guest] = []
