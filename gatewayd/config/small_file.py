@@ -15,10 +15,13 @@ def read(path: str | os.PathLike[str], most: int, *, waits: bool = False) -> byt
     with open(path, "rb", opener=None if waits else _without_waiting) as opened:
         if not (waits or stat.S_ISREG(os.fstat(opened.fileno()).st_mode)):
             raise OSError(errno.EINVAL, "Not a regular file")
-        found = opened.read(most + 1)
+        # In pieces: Python makes room for as much as is asked for.
+        found = bytearray()
+        while len(found) <= most and (piece := opened.read(_PIECE)):
+            found += piece
     if len(found) > most:
         raise OSError(errno.EINVAL, f"Has more than {most} bytes")
-    return found
+    return bytes(found)
 
 
 def text(path: str | os.PathLike[str], *, waits: bool = False) -> str:
@@ -30,6 +33,7 @@ def text(path: str | os.PathLike[str], *, waits: bool = False) -> str:
 
 
 MOST_TEXT = 16 * 1024 * 1024
+_PIECE = 65536
 
 
 def _without_waiting(path: str, flags: int) -> int:
