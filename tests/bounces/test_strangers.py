@@ -46,6 +46,11 @@ def unit() -> float:
     return min(cpu(ORDINARY) for _ in range(20))
 
 
+def is_bounded(mail: bytes, unit: float) -> bool:
+    """Whether it costs no more than it may. Others on the machine make both dearer, so the unit is measured with it."""
+    return any(cpu(mail) <= UNIT_MOST * max(unit, min(cpu(ORDINARY) for _ in range(5))) for _ in range(3))
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_twice_the_mail_costs_twice_the_time(name: str, unit: float) -> None:
     """No form of mail costs the square of its length."""
@@ -63,11 +68,11 @@ def test_twice_the_mail_costs_twice_the_time(name: str, unit: float) -> None:
 def test_no_mail_costs_more_than_a_bounded_sum(name: str, unit: float) -> None:
     """However long it is: what lies beyond the limits is not looked at."""
     mail = CASES[name](LARGEST)
-    assert any(cpu(mail) <= UNIT_MOST * unit for _ in range(3))
+    assert is_bounded(mail, unit)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_mixtures_are_bounded_too(seed: int, unit: float) -> None:
     """What stands together in one mail costs no more than what it is made of."""
     mail = random_mail(seed, LARGEST)
-    assert any(cpu(mail) <= UNIT_MOST * unit for _ in range(3))
+    assert is_bounded(mail, unit)
