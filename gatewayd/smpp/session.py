@@ -46,7 +46,10 @@ class Phase(StrEnum):
 
 
 class Timers(Struct, frozen=True):
-    """How long to wait for what, in seconds (SMPP 3.4, 7.2). `enquire` is the silence that makes us ask."""
+    """How long to wait for what, in seconds (SMPP 3.4, 7.2).
+
+    `enquire` is the silence, the peer's or that of our own requests, that makes us ask.
+    """
 
     bind: float = 15.0
     response: float = 60.0
@@ -78,6 +81,7 @@ class SmppSession:
         self.timers = timers
         self.phase = Phase.OPEN
         self.heard_at = now
+        self._asked_at = now  # when our latest request was written
         self._can_submit = can_submit
         self._framer = Framer()
         self._out: list[bytes] = []  # whole PDUs that are to be written
@@ -138,6 +142,7 @@ class SmppSession:
             raise RuntimeError(f"no submit is allowed now: {self.phase}, {len(self._pending)} of {self.window}")
         sequence = self._next_sequence()
         self._pending[sequence] = (token, now)
+        self._asked_at = now
         self._out.append(_numbered(octets, sequence))
         return sequence
 
@@ -203,7 +208,7 @@ class SmppSession:
         elif self._enquired_at is not None:
             moments.append(self._enquired_at + self.timers.enquire_response)
         else:
-            moments.append(self.heard_at + self.timers.enquire)
+            moments.append(min(self.heard_at, self._asked_at) + self.timers.enquire)
         if self._pending:
             moments.append(next(iter(self._pending.values()))[1] + self.timers.response)
         if self._partial_since is not None:
@@ -233,7 +238,9 @@ class SmppSession:
         elif self._enquired_at is not None:
             if now >= self._enquired_at + timers.enquire_response:
                 self._close("enquire_link was not answered", events)
-        elif now >= self.heard_at + timers.enquire:
+        elif now >= min(self.heard_at, self._asked_at) + timers.enquire:
+            # Whatever comes from a peer: there are those that leave who asks them nothing for long.
+            self._asked_at = now
             self._out.append(encode(smpp.EnquireLink(self._next_sequence())))
             self._enquired_at = now
         return events

@@ -126,6 +126,7 @@ def test_a_submit_without_answer_is_unknown_and_a_late_answer_still_counts() -> 
     """After the response time the outcome is unknown; its answer, when it comes, is told as late, once."""
     session = bound(window=2)
     session.submit(SUBMIT, "a", 0.0)
+    session.tick(39.0)
     session.received(encode(smpp.EnquireLinkResp(9)), 40.0)
     assert session.when() == 60.0
     assert session.tick(60.0) == [SubmitUnanswered("a", "submit_sm was not answered in time")]
@@ -154,9 +155,21 @@ def test_enquire_link_after_silence_and_its_answer() -> None:
     assert isinstance(ask, smpp.EnquireLink)
     assert session.when() == 40.0
     session.received(encode(smpp.EnquireLinkResp(ask.sequence)), 35.0)
-    assert session.when() == 65.0
-    session.tick(65.0)
-    assert session.tick(75.0) == [Closed("enquire_link was not answered")]
+    assert session.when() == 60.0
+    session.tick(60.0)
+    assert session.tick(70.0) == [Closed("enquire_link was not answered")]
+
+
+def test_who_is_heard_all_the_time_is_asked_as_well() -> None:
+    """An SMSC that asks us, or brings receipts, may still leave who asks it nothing; a submit is a question, too."""
+    session = bound()
+    for moment in range(5, 35, 5):
+        session.received(encode(smpp.EnquireLink(moment)), float(moment))
+        session.tick(float(moment))
+    assert [type(pdu) for pdu in told(session)].count(smpp.EnquireLink) == 1
+    session.submit(SUBMIT, "A", 40.0)
+    session.received(encode(smpp.SubmitSmResp(3)), 41.0)
+    assert session.when() == 70.0
 
 
 def test_the_peers_enquire_link_is_answered_in_every_state() -> None:
@@ -270,7 +283,7 @@ def test_half_a_pdu_ends_the_session_in_time() -> None:
     session.received(octets[:20], 5.0)
     assert session.when() == 15.0
     session.received(octets[20:], 14.0)
-    assert session.when() == 44.0
+    assert session.when() == 30.0
     session.received(octets[:5], 15.0)
     assert session.tick(25.0) == [Closed("half a PDU came, and its rest did not")]
 
