@@ -19,7 +19,7 @@ from gatewayd.callbacks.host import CallbackHost
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.host_addresses import HostAddresses, Resolving
 from gatewayd.core.interfaces import ICallbacks
-from gatewayd.core.model import Degraded
+from gatewayd.core.model import MOST_NAMED, Degraded
 from gatewayd.core.retry import STILL_SO
 from gatewayd.core.tls import client_options
 from gatewayd.http_client import origin
@@ -36,7 +36,6 @@ more than connections do. Over a network each takes some 50 ms, so that it is 1,
 _URL = re.compile(r"(https?)://([^/?#\s@\\]+)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _PLAIN_PATH = re.compile(r"/[!-~]*")
 _MOST_HOSTS = 1_000  # remembered
-_MOST_NAMED = 20  # of those that don't answer
 _RETRY_AFTER = (429, 503)
 _TURNED_DOWN = (error.ConnectionRefusedError, error.ConnectionLost, error.ConnectionDone)
 
@@ -114,10 +113,11 @@ class Callbacks(Service):
 
     def degraded(self) -> Iterator[Degraded]:
         """The hosts that take no status: some by name, as requests name them and can name any that a label allows."""
-        troubled = [(host, why) for host, why in self.hosts().items() if why]
-        for host, why in troubled[:_MOST_NAMED]:
+        # In an order that stays: whichever was tried last, the same ones are named.
+        troubled = sorted((host, why) for host, why in self.hosts().items() if why)
+        for host, why in troubled[:MOST_NAMED]:
             yield Degraded("callbacks", host, f"Smartico at {host} hears no status: {why}; statuses wait")
-        if (more := len(troubled) - _MOST_NAMED) > 0:
+        if (more := len(troubled) - MOST_NAMED) > 0:
             yield Degraded("callbacks", "others", f"Smartico at {more} more hosts hears no status; statuses wait")
 
     def stopService(self) -> Deferred[Any]:

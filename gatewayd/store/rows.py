@@ -226,7 +226,7 @@ def unparked(payload: bytes) -> Receipt:
 
 
 def job(row: bytes, moments: Moments) -> ReportJob:
-    """A report as shared/reports.lua gives it."""
+    """A report as shared/next_report.lua gives it."""
     message_id, letter, label, channel, since, tries, first, lease, stood, url = row.decode().split("\n", 9)
     return ReportJob(
         message_id=message_id,

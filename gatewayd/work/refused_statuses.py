@@ -9,7 +9,7 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.core.memory import Memory
-from gatewayd.core.model import Degraded
+from gatewayd.core.model import MOST_NAMED, Degraded
 from gatewayd.core.retry import STILL_SO
 
 REFUSED_IN_A_ROW = 5
@@ -90,15 +90,16 @@ class RefusedStatuses:
         return found
 
     def degraded(self) -> Iterator[Degraded]:
-        """Those hosts, and the labels whose statuses they refuse."""
-        for refusals in self._lately():
-            if refusals.is_all:
-                suspect, label = refusals.suspect, refusals.label
-                whose, hint = (
-                    (f" of {label}", f"is {suspect} of {label} right? Statuses") if suspect else ("", "statuses")
-                )
-                text = f"Smartico at {refusals.host} takes no status{whose}: {refusals.words}; {hint} wait"
-                yield Degraded("callbacks", refusals.name, text)
+        """Those hosts, and the labels whose statuses they refuse: some by name, as requests name hosts."""
+        # In an order that stays: whichever was tried last, the same ones are named.
+        all_refused = sorted((one for one in self._lately() if one.is_all), key=lambda one: one.name)
+        for refusals in all_refused[:MOST_NAMED]:
+            suspect, label = refusals.suspect, refusals.label
+            whose, hint = (f" of {label}", f"is {suspect} of {label} right? Statuses") if suspect else ("", "statuses")
+            text = f"Smartico at {refusals.host} takes no status{whose}: {refusals.words}; {hint} wait"
+            yield Degraded("callbacks", refusals.name, text)
+        if (more := len(all_refused) - MOST_NAMED) > 0:
+            yield Degraded("callbacks", "more", f"Smartico at {more} more hosts takes no status; statuses wait")
 
     def _lately(self) -> Iterator[_Refusals]:
         """Of whoever is asked no more nothing is said for ever."""

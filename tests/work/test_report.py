@@ -293,6 +293,23 @@ async def test_one_message_that_smartico_does_not_know_says_nothing_of_its_host(
     assert "email was not found" in said.text
 
 
+@pytest_twisted.ensureDeferred
+async def test_of_many_hosts_that_take_none_some_are_named() -> None:
+    """Requests name them: a metric with a label for each could grow without end."""
+    telling = reporter(Callbacks(404))
+    for number in range(50):
+        told = job(callback_url=f"https://h{number}.smartico.ai/cb")
+        for _ in range(5):
+            with pytest.raises(TemporaryFailure):
+                await telling.tell(told)
+    said = list(telling.degraded())
+    assert len(said) == 21
+    with pytest.raises(TemporaryFailure):
+        await telling.tell(job(callback_url="https://h0.smartico.ai/cb"))
+    assert [one.name for one in telling.degraded()] == [one.name for one in said]
+    assert (said[-1].name, said[-1].text) == ("more", "Smartico at 30 more hosts takes no status; statuses wait")
+
+
 def test_a_host_that_is_asked_no_more_is_not_said_to_take_none_for_ever() -> None:
     """The file names another key or URL now, or no status waited for it in twice the time that tries lie apart."""
     clock = Clock()

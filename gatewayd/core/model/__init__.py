@@ -31,6 +31,7 @@ from gatewayd.core.model.message import (
     WhyNot,
 )
 from gatewayd.core.model.standing import (
+    MOST_NAMED,
     AuditHead,
     BindState,
     Decision,
@@ -44,6 +45,7 @@ from gatewayd.core.model.standing import (
 __all__ = [
     "BEFORE_THE_ANSWER",
     "CHANNEL_OF",
+    "MOST_NAMED",
     "AuditHead",
     "BindState",
     "Channel",

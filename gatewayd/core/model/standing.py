@@ -79,6 +79,10 @@ class Degraded(Struct, frozen=True, order=True):
     text: str
 
 
+MOST_NAMED = 20
+"""Of hosts that requests name, which can be any that a label allows, so many have a Degraded of their own at a time."""
+
+
 class AuditHead(Struct, frozen=True):
     """Where an audit log's chain stands, after how many lines of its file, and how many decisions are missing there."""
 
