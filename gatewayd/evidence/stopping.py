@@ -140,13 +140,13 @@ class Stopping:
     async def stop_number(self, inbound: Inbound) -> None:
         """Whoever was erased, or whose messages are kept no more, is known by the number alone, and so is their stop.
 
-        Which label they mean nobody knows: it holds for each that sends by this SMSC and has that word.
+        Which label they mean nobody knows: it holds for each that sends by this SMSC or provider and has that word.
         """
         word = plain(inbound.text)
         meant = {
-            name: label.suppress_for
+            name: (channel, label.suppress_for)
             for name, label in self.labels.items()
-            if any(inbound.smsc in route.via for route in label.sms_routes)
+            if (channel := _channel_by(inbound.smsc, label)) is not None
             and is_stop_word(word, label.stop_words)
             and label.suppress_on_unsubscribe
         }
@@ -156,17 +156,26 @@ class Stopping:
             self._meter.evidence("inbound", "text", "ignored")
             return
         reason = f"{Event.STOPPED} by inbound: its number, to which no message is kept"
-        for name, seconds in meant.items():
+        for name, (channel, seconds) in meant.items():
             newly = [
-                await self._stops.put(name, Channel.SMS, one, seconds, reason=reason, of_address=True) for one in names
+                await self._stops.put(name, channel, one, seconds, reason=reason, of_address=True) for one in names
             ]
             if all(newly):
-                self._decided(Decision(Event.STOPPED, name, Channel.SMS, reason=reason))
+                self._decided(Decision(Event.STOPPED, name, channel, reason=reason))
         self._meter.evidence("inbound", Event.STOPPED, "matched")
         self.log.info(
-            "a stop word came by {smsc} from a number to which no message is kept: no SMS of {labels} to it any more",
+            "a stop word came by {smsc} from a number to which no message is kept: no {channel} of {labels} to it any"
+            " more",
             smsc=inbound.smsc,
+            channel=next(iter(meant.values()))[0],
             labels=", ".join(meant),
             # Whoever has a telephone can text as often as he likes.
             log_limited=True,
         )
+
+
+def _channel_by(way: str, label: Label) -> Channel | None:
+    """What `label` sends by this SMSC or provider, which carries one kind; None where nothing."""
+    if any(way in route.via for route in label.sms_routes):
+        return Channel.SMS
+    return Channel.IM if way in label.im_via else None

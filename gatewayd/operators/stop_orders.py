@@ -111,11 +111,11 @@ class StopOrders:
         return await self._store.stopped(label, channel, await self._hashes(label, users, channel))
 
     async def _hashes(self, label: str, users: Sequence[str], channel: Channel) -> tuple[str, ...]:
-        """By what a player may be on the list: every spelling, and the number, which may be stopped by itself."""
-        number = ""
-        if channel is Channel.SMS:
-            number = (await self._recipients.address(label, users[0], channel)).address
-        return self._keys.stop_hashes(label, users, channel, number)
+        """By what a player may be on the list: every spelling, and what a STOP came from, which may stand by itself."""
+        address = ""
+        if channel is not Channel.EMAIL:
+            address = (await self._recipients.address(label, users[0], channel)).address
+        return self._keys.stop_hashes(label, users, channel, address)
 
     async def forget(self, label: str, users: Sequence[str]) -> int:
         """Their stops hold, and do not say any more whose they are; how many these were."""

@@ -266,6 +266,18 @@ def test_no_number_is_stopped_that_did_not_ask_this_label(smsc: str, text: str, 
     assert bench.meter.facts == [("inbound", "text", "ignored")] * 2
 
 
+def test_a_stop_word_to_an_instant_message_that_is_kept_no_more_stops_the_address() -> None:
+    """As of an SMS; on that channel, and of labels that send by this provider."""
+    bench = Bench(im_via=["chat"], **BY_WORLD)
+    with capturedLogs() as logged:
+        run(bench.tracker.record_inbound(Inbound("chat", ADDRESS, "STOP", ("with its plus",))))
+    stopped = [run(bench.store.stopped("amazing", Channel.IM, [one])) for one in (ADDRESS, "with its plus")]
+    assert [found is not None and found.until > 0 for found in stopped] == [True, True]
+    assert not bench.stopped(ADDRESS)
+    assert [(one.what, one.label, one.channel) for one in bench.decisions] == [("stopped", "amazing", Channel.IM)]
+    assert "no im of amazing to it any more" in "".join(map(formatEvent, logged))
+
+
 def test_a_stop_word_from_a_stranger_says_nothing_of_a_message() -> None:
     """No message of ours went to that number."""
     bench = Bench(**BY_WORLD)

@@ -62,14 +62,16 @@ def test_a_player_goes_on_the_stop_list_and_off(world: World) -> None:
     assert world.verb("unsuppress", label="amazing", ext_user_id="p").json["unsuppressed"] == []
 
 
-def test_a_number_that_was_stopped_by_itself_is_found_by_its_player(world: World) -> None:
-    """Nobody owns such a stop; whose number it is says the directory."""
-    stops, number = FakeStopList(world.store), KEYS.number_hashes("+447700900123")[0]
-    world.run(stops.put("amazing", SMS, number, 3600.0, of_address=True))
+@pytest.mark.parametrize(
+    ("channel", "name"), [(SMS, KEYS.number_hashes("+447700900123")[0]), (IM, KEYS.address_hashes("1001")[0])]
+)
+def test_a_number_that_was_stopped_by_itself_is_found_by_its_player(world: World, channel: Channel, name: str) -> None:
+    """Nobody owns such a stop; whose number, or address of instant messages, it is says the directory."""
+    world.run(FakeStopList(world.store).put("amazing", channel, name, 3600.0, of_address=True))
     told = world.verb("export", label="amazing", ext_user_id="01001").json["stop_list"]
-    assert told["sms"]["player_until"]
+    assert told[channel]["player_until"]
     assert told["email"] is None
-    for cleared in (["sms"], []):
+    for cleared in ([channel], []):
         assert world.verb("unsuppress", label="amazing", ext_user_id="01001").json["unsuppressed"] == cleared
 
 
