@@ -140,13 +140,14 @@ class Callbacks(Service):
             netloc,
             self._limit,
             self._timeout,
+            self._who,
         )
         return host
 
     def _failure(self, host: CallbackHost, problem: Exception) -> TemporaryFailure:
         if isinstance(problem, Stale):
             now = self._reactor.seconds()
-            return TemporaryFailure("the callback host closed a kept connection", not_before=now, counts=False)
+            return TemporaryFailure(f"the {self._who} closed a kept connection", not_before=now, counts=False)
         if isinstance(problem, BadAnswer):
             return TemporaryFailure(f"the callback's answer is unreadable: {problem}")
         reason = self._reason(host, problem)

@@ -50,8 +50,8 @@ class CallbackHost:
     """`limit` GETs at a time over kept connections, each bounded by `timeout` seconds as a whole.
 
     A host that turns connections down while it answers on others is asked less at a time, by and by more again.
-    `trouble` is why the latest try failed, "" where it did not; `left_at` is when a slot was last given back, or first
-    used (seconds since the epoch).
+    `who` is what it is called. `trouble` is why the latest try failed, "" where it did not; `left_at` is when a slot
+    was last given back, or first used (seconds since the epoch).
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class CallbackHost:
         netloc: str,
         limit: int,
         timeout: float,
+        who: str,
     ) -> None:
         self.connections = connections
         self.trouble = ""
@@ -70,6 +71,7 @@ class CallbackHost:
         self._clock = clock
         self._guard = guard
         self._netloc = netloc
+        self._who = who
         self._host_header = origin.host_header(netloc)
         self._timeout = timeout
         self._limit = limit
@@ -144,7 +146,7 @@ class CallbackHost:
     def answered(self) -> Collection[str]:
         """It answered, whatever it said: it is up. Gives whom it had turned away."""
         if self.down:
-            log.info("callback host {host} is up again", host=self._netloc)
+            log.info("{who} {host} is up again", who=self._who, host=self._netloc)
         self.trouble = ""
         if self._failures:
             self._failures = 0
@@ -168,7 +170,8 @@ class CallbackHost:
         before = self._slots.limit
         if before == self._limit:
             log.info(
-                "callback host {host} takes fewer connections at a time than {limit}: {reason}",
+                "{who} {host} takes fewer connections at a time than {limit}: {reason}",
+                who=self._who,
                 host=self._netloc,
                 limit=before,
                 reason=reason,
@@ -194,7 +197,12 @@ class CallbackHost:
         # Several requests fail together: only the first of them makes the back-off grow.
         if self.down and now >= self._left_alone.until:
             if not self._left_alone.until:
-                log.warn("callback host {host} is left alone for a while: {reason}", host=self._netloc, reason=reason)
+                log.warn(
+                    "{who} {host} is left alone for a while: {reason}",
+                    who=self._who,
+                    host=self._netloc,
+                    reason=reason,
+                )
             self._left_alone.failed(now)
             self._slots.fail(self._turned_away)
 
@@ -203,7 +211,7 @@ class CallbackHost:
 
     def _turned_away(self) -> TemporaryFailure:
         state = "down" if self.down else "busy"
-        return TemporaryFailure(f"callback host is {state}", not_before=self.comes_again_at(), counts=False)
+        return TemporaryFailure(f"{self._who} is {state}", not_before=self.comes_again_at(), counts=False)
 
     def _count_towards_more(self) -> None:
         self._answers_until_more -= 1

@@ -295,6 +295,26 @@ def test_the_operator_hears_of_a_dead_host_once() -> None:
     assert "sesame" not in str(events)
 
 
+def test_a_host_that_is_not_smarticos_is_not_called_so() -> None:
+    """Who reads that Amazon is left alone must not think that statuses wait."""
+    reactor = Reactor()
+    service = callbacks(reactor, who="host at Amazon")
+    with capturedLogs() as events:
+        for _ in range(40):
+            get = start(service, "http://sns.example/cert.pem")
+            if outcome(get) is None:
+                reactor.refuse()
+            reactor.advance(1)
+        assert outcome(start(service, "http://sns.example/cert.pem")).reason.startswith("host at Amazon")
+        reactor.advance(60)
+        start(service, "http://sns.example/cert.pem")
+        reactor.connect()[0].dataReceived(OK)
+    assert [formatEvent(event) for event in events if event["log_namespace"] == "gatewayd.callbacks"] == [
+        "host at Amazon sns.example is left alone for a while: host at Amazon refused the connection",
+        "host at Amazon sns.example is up again",
+    ]
+
+
 def test_a_host_that_is_back_names_whom_it_turned_away() -> None:
     """Those who were turned away because it was down, each once, and nobody for another host's return."""
     reactor, returned = Reactor(), list[set[str]]()
