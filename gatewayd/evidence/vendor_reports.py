@@ -214,7 +214,8 @@ class VendorReports:
     ) -> None:
         state = provider.reports.states.get(said.word)
         event = EVENTS[state] if state else None
-        if event is None or known is None or known.route != name:
+        # By a Redis that has forgotten its mark no way has it; but only the request to the vendor bore this URL.
+        if event is None or known is None or known.route not in (name, ""):
             # Another word, a message that is kept no more, or one that another way has by now.
             result = "orphaned" if known is None else "ignored"
             self._meter.evidence(name, event or "none", result)

@@ -265,11 +265,17 @@ def test_a_report_ends_the_tries_of_what_the_vendor_took_and_answered_500(
     assert world.state == state
 
 
-def test_a_report_on_what_was_never_written_settles_nothing() -> None:
-    """No way has it yet."""
-    world = World(**MANY)
-    assert world.post({"results": [{"id": "v-1", "status": "DELIVERED"}]}) == 200
-    assert world.state == (State.QUEUED, "")
+@pytest.mark.parametrize("table", [ONE, MANY], ids=["one", "many"])
+def test_a_report_counts_though_redis_has_forgotten_that_the_message_was_written(table: dict[str, Any]) -> None:
+    """It is back older, and its marks are not restated yet: the vendor, who has heard 200, does not come again."""
+    world = World(**table)
+    one = {"id": "v-1", "status": "DELIVERED"}
+    assert world.post({"results": [one]} if table is MANY else one) == 200
+    assert world.state == (State.DELIVERED, "ad")
+    stamp = round(world.clock.seconds() * 1000)
+    assert run(world.store.restate_marks([(ID, "vendor", stamp)])) == ([], [])
+    world.answered("v-1")
+    assert world.state == (State.DELIVERED, "ad")
 
 
 def test_another_ways_report_settles_nothing() -> None:
