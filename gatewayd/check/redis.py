@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
 
 from gatewayd import config
-from gatewayd.check.finding import FAIL, OK, WARN, Finding
+from gatewayd.check.finding import FAIL, OK, SKIP, WARN, Finding
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_endpoint
 from gatewayd.store.condition import fields
+from gatewayd.store.connection import ErrorReply
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 from gatewayd.store.sentinel import Master, Sentinels, chosen
@@ -121,9 +123,9 @@ async def _commands(link: RedisLink, table: config.Redis) -> list[Finding]:
         denied = await _denied(link, {name: shape for name, shape in shapes.items() if shape is not None}, key)
     except CancelledError:
         raise
-    except Exception:
+    except Exception as error:
         # It may not be asked: then nothing is known.
-        return []
+        return [Finding(SKIP, _user(table), f"its rights can't be looked at: {error}")]
     found = []
     if gone:
         text = f"it has no {', '.join(gone)}, taken away by rename-command: no message can be stored without"
@@ -137,6 +139,9 @@ async def _denied(link: RedisLink, shapes: Mapping[str, Sequence[Any]], key: str
     It looks at rights when a command is queued in a transaction, and what is queued here is thrown away.
     """
     denied = {}
+    # Without that right nothing would end the transaction. There is none yet, and Redis says so.
+    with suppress(ErrorReply):
+        await link.command("DISCARD")
     await link.command("MULTI")
     try:
         for name, (_, arity, _, first, *_) in shapes.items():
@@ -154,9 +159,13 @@ async def _denied(link: RedisLink, shapes: Mapping[str, Sequence[Any]], key: str
     return denied
 
 
+def _user(table: config.Redis) -> str:
+    return f"redis user {table.username or 'default'}"
+
+
 def _rights(denied: Mapping[str, str], table: config.Redis) -> list[Finding]:
     """What is wrong with the rights of our user."""
-    what = f"redis user {table.username or 'default'}"
+    what = _user(table)
     # "No permissions to access a key", and 6.2: "to access one of the keys used as arguments".
     keys = [name for name, why in denied.items() if re.search(r"\bkeys?\b", why)]
     never = [name for name in denied if name not in keys and name not in _LESS]

@@ -509,13 +509,15 @@ async def test_a_user_of_redis_without_a_right_fails(net: Net) -> None:
     needed = {f"+{name.lower()}" for name in needed_commands()}
     least = {"on", ">REDIS-PASSWORD", "~gatewayd:*", "-@all", "+command|info", "+multi", "+discard"}
     assert set(given) == needed | least | {"+info", "+role", "+bgrewriteaof"}
+    unseen = "its rights can't be looked at: Redis says NOPERM this user has no permissions to run the"
     cases: list[tuple[tuple[str, ...], dict[str, str]]] = [
         ((), {}),
         (("-zadd", "-set"), {FAIL: "may not run SET, ZADD: no message can be stored without"}),
         (("-info",), {WARN: "may not run INFO: nobody can say whether it keeps what it is given"}),
         (("resetkeys", "~gate:*"), {FAIL: "may not use keys that begin with gatewayd: (ACL SETUSER ... ~gatewayd:*)"}),
-        (("-multi",), {}),
-        (("-command|info",), {}),
+        (("-multi",), {SKIP: f"{unseen} 'multi' command"}),
+        (("-discard",), {SKIP: f"{unseen} 'discard' command"}),
+        (("-command|info",), {SKIP: f"{unseen} 'command|info' command"}),
     ]
     for less, words in cases:
         assert Redis(net.redis.directory).ask("ACL", "SETUSER", "gw", "reset", *given, *less) == "OK"
