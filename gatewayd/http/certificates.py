@@ -3,12 +3,16 @@
 from typing import Any
 
 from cryptography import x509
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import VerifyError
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
+
+UNUSABLE = (OSError, ValueError, SSL.Error, crypto.Error, VerifyError)
+"""What Python, OpenSSL and Twisted raise of files that can't be used, or don't belong together."""
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -30,7 +34,7 @@ class ShownCertificate:
     def read_again(self) -> bool:
         """Whether the files hold another certificate now, which is shown from now on; the key and the chain go with it.
 
-        Raises OSError, ValueError or OpenSSL's Error where they can't be used: then the former ones are kept.
+        Raises one of UNUSABLE where they can't be used: then the former ones are kept.
         """
         options = _read(self.description)
         context, certificate, former = options.getContext(), _certificate(options), self.certificate

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from OpenSSL import SSL
 from twisted.logger import Logger
 
 from gatewayd.config.endpoint_words import plainly
 from gatewayd.core.model import Degraded
 from gatewayd.core.validity import ending, until
+from gatewayd.http.certificates import UNUSABLE
 from gatewayd.http.ports import Listener
 
 log = Logger()
@@ -27,7 +27,7 @@ class ListenerCertificates:
             for shown in listener.certificates:
                 try:
                     renewed = shown.read_again()
-                except (OSError, ValueError, SSL.Error) as error:
+                except UNUSABLE as error:
                     log.error(
                         "[{table}] shows the former certificate, valid until {until}: the files of {endpoint} can't be"
                         " used: {why}",
