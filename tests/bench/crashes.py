@@ -28,6 +28,7 @@ from msgspec.structs import replace
 from outside_redis import Redis
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.task import react
 
@@ -351,7 +352,7 @@ async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: 
         try:
             try:
                 await kind(Round(world, chance, texts, clock))
-            except AssertionError:
+            except (AssertionError, TooLate):
                 # What became of the messages is counted all the same.
                 found["cut short"] += 1
                 traceback.print_exc()
@@ -359,7 +360,7 @@ async def play(kind: Callable[[Round], Awaitable[None]], messages: int, chance: 
             await subjects.done
             held = await texts.all_settled(lambda: copies_now(world), 180)
             await subjects.all_final(180)
-        except AssertionError:
+        except (AssertionError, TooLate):
             found["cut short"] += 1
             traceback.print_exc()
         told = [load.statuses(text) for load in (texts, subjects) for text in load.ids]
