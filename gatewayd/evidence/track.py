@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from gatewayd.config import Label
+from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import Decided, IMeter, IRecipients, IStopList, IStore, unrecorded
 from gatewayd.core.log import Logger
 from gatewayd.core.model import BEFORE_THE_ANSWER, Channel, Decision, Evidence, Handed, Inbound, Known, Receipt
@@ -148,12 +149,18 @@ class Tracker:
 
     async def give_up(self, receipt: Receipt) -> None:
         """The last look at a parked receipt: where no message of ours bears its id, that is said."""
-        result, message_id = await self._store.record_receipt(receipt, park=False, by_number=True)
+        try:
+            result, message_id = await self._store.record_receipt(receipt, park=False, by_number=True)
+        except StoreUnavailable:
+            # It is parked no more, and comes to nobody again.
+            self._say_orphaned(receipt)
+            raise
         if result != "unknown":
             await self._receipted(receipt, result, message_id)
-            return
-        if self._is_about_the_whole(receipt):
-            return
+        elif not self._is_about_the_whole(receipt):
+            self._say_orphaned(receipt)
+
+    def _say_orphaned(self, receipt: Receipt) -> None:
         self._meter.evidence("receipt", receipt.event or "none", "orphaned")
         self.log.warn(
             "a receipt from {smsc} for {ids} matches no message of ours: {detail}",

@@ -156,6 +156,16 @@ def test_the_last_look_at_a_parked_receipt_may_find_its_message() -> None:
     assert (bench.state, bench.told) == (State.DELIVERED, "ad")
 
 
+def test_a_parked_receipt_whose_last_look_failed_is_named_all_the_same() -> None:
+    """The store gave it out and keeps it no more: who looks for it later finds at least that it came."""
+    bench = Bench()
+    bench.store.down = True
+    with capturedLogs() as logged, pytest.raises(StoreUnavailable):
+        run(bench.tracker.give_up(Receipt("world", ("r1",), Event.DELIVERED, "", NUMBER)))
+    assert [formatEvent(event) for event in logged] == ["a receipt from world for r1 matches no message of ours: "]
+    assert bench.meter.facts == [("receipt", "delivered", "orphaned")]
+
+
 def test_a_late_answer_ends_the_uncertainty() -> None:
     """The submit was answered after its time: it counts as sent, and receipts that came meanwhile are folded in."""
     bench = Bench()
