@@ -351,12 +351,14 @@ class RedisStore(Accepting, Facts, Players, Operators):
             yield Degraded("redis", "forgot", text)
 
     async def come_forward(self) -> None:
-        back, self._set_back = self._set_back, 0
+        back = self._set_back
         queues = [KEYS["queue"].short + kind for kind in (*Channel, "reports")]
         for key in [KEYS["parked"].short, *queues] if back else ():
             after = str(rows.ms(self._now()))
             while last := await self._run("follow_clock_back", key, after, back, AT_ONCE):
                 after = last.decode()
+        # Only now: where Redis went away amid it, the next round does it, and what came forward is tried early, once.
+        self._set_back -= back
 
     async def recover(self, instance: str, *, unwritten: Sequence[str] = ()) -> int:
         moved = 0

@@ -11,13 +11,14 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import capturedLogs, formatEvent
 
 from fakes import FakeEvidence
+from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Channel, Message, Receipt, ReportJob, Sms
 from gatewayd.core.status import Event, State
 from gatewayd.store import RedisStore
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import FOLLOW, Moments
 from gatewayd.work.marks import Marks
-from redis_server import RedisServer, ShiftedClock
+from redis_server import RedisServer, ShiftedClock, until
 from store_world import on_redis
 
 PREFIX = RedisStore.key_prefix("clocks:")
@@ -126,6 +127,29 @@ async def test_a_clock_that_is_set_back_stops_nothing(redis: tuple[RedisLink, Sh
     assert held.id in await store.leases("sms", lambda _: False)
     second = await store.reserve("uk", 1, 1.0, 0.0)
     assert first < second < host.seconds() + 5
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_stands_in_the_future_comes_forward_though_redis_went_away_meanwhile(
+    redis: tuple[RedisLink, ShiftedClock],
+) -> None:
+    """Its clock was set back, and its connection lost right after that: the next round does what this one could not."""
+    link, clock = redis
+    host = Away(reactor, 0.0)
+    store = RedisStore(link, host, PREFIX, "one")
+    await store.beat(first=True, dead_after=15)
+    await store.accept(sms(host), "f")
+    clock.advance(-3600)
+    await store.beat(first=False, dead_after=15)
+    await link.stopService()
+    with pytest.raises(StoreUnavailable):
+        await store.come_forward()
+    link.startService()
+    await until(lambda: link.up)
+    await store.beat(first=False, dead_after=15)
+    await store.come_forward()
+    clock.advance(1)
+    assert len(await store.lease_messages(Channel.SMS, 10)) == 1
 
 
 @pytest.mark.parametrize("drift", [0.0007, -0.0007, 3600.0, -3600.0])
