@@ -206,7 +206,7 @@ class SmppSession:
         if self.phase is not Phase.BOUND or self._owed_unbind is not None:
             moments.append(self._phase_ends)
         elif self._enquired_at is not None:
-            moments.append(self._enquired_at + self.timers.enquire_response)
+            moments.append(self._answer_due(self._enquired_at))
         else:
             moments.append(min(self.heard_at, self._asked_at) + self.timers.enquire)
         if self._pending:
@@ -236,7 +236,7 @@ class SmppSession:
         elif self._unanswered_in_a_row >= min(max(self.window, UNANSWERED_LEAST), UNANSWERED_MOST):
             self._close(f"{self._unanswered_in_a_row} submits in a row were not answered", events)
         elif self._enquired_at is not None:
-            if now >= self._enquired_at + timers.enquire_response:
+            if now >= self._answer_due(self._enquired_at):
                 self._close("enquire_link was not answered", events)
         elif now >= min(self.heard_at, self._asked_at) + timers.enquire:
             # Whatever comes from a peer: there are those that leave who asks them nothing for long.
@@ -244,6 +244,10 @@ class SmppSession:
             self._out.append(encode(smpp.EnquireLink(self._next_sequence())))
             self._enquired_at = now
         return events
+
+    def _answer_due(self, enquired_at: float) -> float:
+        """When an enquire_link must be answered: not before the peer's own silence would have made us ask."""
+        return max(enquired_at, self.heard_at + self.timers.enquire) + self.timers.enquire_response
 
     def connection_lost(self, reason: str) -> list[Event]:
         """The transport is gone. Every submit on the wire is unanswered now."""

@@ -157,7 +157,7 @@ def test_enquire_link_after_silence_and_its_answer() -> None:
     session.received(encode(smpp.EnquireLinkResp(ask.sequence)), 35.0)
     assert session.when() == 60.0
     session.tick(60.0)
-    assert session.tick(70.0) == [Closed("enquire_link was not answered")]
+    assert session.tick(75.0) == [Closed("enquire_link was not answered")]
 
 
 def test_who_is_heard_all_the_time_is_asked_as_well() -> None:
@@ -170,6 +170,19 @@ def test_who_is_heard_all_the_time_is_asked_as_well() -> None:
     session.submit(SUBMIT, "A", 40.0)
     session.received(encode(smpp.SubmitSmResp(3)), 41.0)
     assert session.when() == 70.0
+
+
+def test_who_is_heard_now_and_then_need_not_answer_what_is_asked_meanwhile() -> None:
+    """Some SMSCs ask and answer no enquire_link: only as long a silence as ever ends the session."""
+    session = bound()
+    for moment in range(1, 301):
+        assert session.tick(float(moment)) == []
+        if moment % 25 == 0:
+            session.received(encode(smpp.EnquireLink(moment)), float(moment))
+    assert len([pdu for pdu in told(session) if isinstance(pdu, smpp.EnquireLink)]) >= 5
+    session.tick(330.0)
+    assert session.when() == 340.0
+    assert session.tick(340.0) == [Closed("enquire_link was not answered")]
 
 
 def test_the_peers_enquire_link_is_answered_in_every_state() -> None:
