@@ -158,16 +158,18 @@ async def test_all_is_well(net: Net) -> None:
 
 
 @pytest_twisted.ensureDeferred
-async def test_who_has_answered_is_read_before_the_last_look_begins(net: Net) -> None:
+async def test_the_reactor_turns_before_the_last_look_begins(net: Net) -> None:
     """On a busy machine to begin all takes longer than each of them may take: local ones were told as silent."""
-    connected: list[int] = []
+    turned: list[bool] = []
+    seen: list[int] = []
 
     async def asked(name: str, kind: str) -> list[str]:
-        connected.append(net.relay.connections_made)
+        seen.append(len(turned))
         raise CannotLookUp("TimeoutError")
 
+    reactor.callLater(0, turned.append, True)
     await look_at_everything(reactor, net.config(), lambda _: None, lookup=asked)
-    assert connected[0] == 1
+    assert seen[0] == 1
 
 
 @pytest_twisted.ensureDeferred
@@ -523,5 +525,7 @@ async def test_a_user_of_redis_without_a_right_fails(net: Net) -> None:
         assert Redis(net.redis.directory).ask("ACL", "SETUSER", "gw", "reset", *given, *less) == "OK"
         net.raw["redis"] |= {"username": "gw", "password": "REDIS-PASSWORD"}
         found = await net.look()
-        assert {one.word: one.found for what, one in found.items() if what == "redis user gw"} == words
+        # The words of 7.0; a younger one names the user.
+        of_user = [one for what, one in found.items() if what == "redis user gw"]
+        assert {one.word: one.found.replace("User gw has", "this user has") for one in of_user} == words
         assert found["redis"].word == OK
