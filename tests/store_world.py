@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import pytest_twisted
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 
 from fakes import Database, FakeStopList, FakeStore
 from gatewayd.core.interfaces import Acceptance
@@ -176,6 +178,18 @@ def alone(redis_server: RedisServer) -> Iterator[tuple[World, RedisLink, str]]:
     yield World(clock, store, store, store), link, prefix
     pytest_twisted.blockon(link.stopService())
     redis_server.empty()
+
+
+@contextmanager
+def spoilable(server: RedisServer, prefix: str, *options: str) -> Iterator[tuple[World, RedisLink]]:
+    """A world on a Redis that is started for it, and removed behind it, and a link to it."""
+    pytest_twisted.blockon(Deferred.fromCoroutine(server.start(*options)))
+    clock = ShiftedClock()
+    (link, one), (other, two) = (on_redis(server, clock, prefix, name, name) for name in ("one", "two"))
+    yield World(clock, one, two, one), link
+    for each in (link, other):
+        pytest_twisted.blockon(each.stopService())
+    server.remove()
 
 
 def on_redis(

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import pytest_twisted
 from outside_ports import free_port
-from twisted.internet.defer import Deferred
 
 from conftest import missing
 from gatewayd.core.errors import StoreUnavailable
@@ -26,7 +25,7 @@ from gatewayd.store.claims import EventClaims
 from gatewayd.store.lifted_guards import LiftedGuards
 from gatewayd.store.link import RedisLink
 from redis_server import RedisServer, ShiftedClock, until
-from store_world import World, on_redis, sms
+from store_world import World, sms, spoilable
 
 PREFIX = RedisStore.key_prefix("full:")
 
@@ -41,14 +40,8 @@ def full(request: Any) -> Iterator[tuple[World, RedisLink]]:
     """A world on a Redis of its own, which can be filled."""
     if not request.param:
         missing("redis-server", "apt-get install redis-server")
-    server = RedisServer(request.param)
-    pytest_twisted.blockon(Deferred.fromCoroutine(server.start("--maxmemory-policy", "noeviction")))
-    clock = ShiftedClock()
-    (link, one), (other, two) = (on_redis(server, clock, PREFIX, name, name) for name in ("one", "two"))
-    yield World(clock, one, two, one), link
-    for each in (link, other):
-        pytest_twisted.blockon(each.stopService())
-    server.remove()
+    with spoilable(RedisServer(request.param), PREFIX, "--maxmemory-policy", "noeviction") as found:
+        yield found
 
 
 @pytest_twisted.ensureDeferred

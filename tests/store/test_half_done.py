@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 import pytest_twisted
-from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance
@@ -16,8 +15,8 @@ from gatewayd.core.status import Event, Report
 from gatewayd.store import RedisStore
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
-from redis_server import RedisServer, ShiftedClock
-from store_world import World, on_redis, sms
+from redis_server import RedisServer
+from store_world import World, sms, spoilable
 
 PREFIX = RedisStore.key_prefix("half:")
 
@@ -25,14 +24,8 @@ PREFIX = RedisStore.key_prefix("half:")
 @pytest.fixture
 def half() -> Iterator[tuple[World, RedisLink]]:
     """A world on a Redis of its own, whose rights and keys a test may spoil, and a link to it."""
-    server = RedisServer()
-    pytest_twisted.blockon(Deferred.fromCoroutine(server.start()))
-    clock = ShiftedClock()
-    (link, one), (other, two) = (on_redis(server, clock, PREFIX, name, name) for name in ("one", "two"))
-    yield World(clock, one, two, one), link
-    for each in (link, other):
-        pytest_twisted.blockon(each.stopService())
-    server.remove()
+    with spoilable(RedisServer(), PREFIX) as found:
+        yield found
 
 
 SPOILT = {
