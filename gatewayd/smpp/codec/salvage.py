@@ -14,6 +14,7 @@ from gatewayd.smpp.codec.shapes import DataSm, DeliverSm, Tlvs
 
 _TLV = struct.Struct(">HH")
 _PRINTABLE = bytes({*range(0x20, 0x7F), *b"\t\r\n"})
+_TAGS = frozenset(Tag)
 
 
 class _Octets:
@@ -51,16 +52,27 @@ class _Octets:
         return self.octets[self.at - 1]
 
     def tlvs(self) -> list[tuple[int, bytes]]:
-        """All TLVs; the value of one that promises more than there is, as far as it goes."""
+        """All TLVs; the value of one that promises more than there is, as far as it goes.
+
+        One that counts its NUL and does not write it, or the other way round, ends where the next one begins.
+        """
         found, octets, size = [], self.octets, len(self.octets)
         while size - self.at >= 4:
             tag, length = _TLV.unpack_from(octets, self.at)
-            value = octets[self.at + 4 : self.at + 4 + length]
-            if len(value) < length:
+            begin = self.at + 4
+            end = begin + length
+            if not self._is_tag(end):
+                end = next((beside for beside in (end - 1, end + 1) if self._is_tag(beside)), end)
+            value = octets[begin:end]
+            if len(value) != length:
                 self.blame(f"TLV 0x{tag:04x} promises {length} octets and has {len(value)}")
             found.append((tag, value))
-            self.at += 4 + length
+            self.at = end
         return found
+
+    def _is_tag(self, at: int) -> bool:
+        """Whether the tag of a TLV that we know stands there."""
+        return int.from_bytes(self.octets[at : at + 2], "big") in _TAGS
 
 
 def salvage(octets: bytes) -> tuple[DeliverSm | DataSm, str]:
@@ -124,12 +136,13 @@ def _text_and_tlvs(body: _Octets) -> tuple[bytes, Tlvs]:
     body.at += length
     tlvs: list[tuple[int, bytes]] = []
     if body.rest and not body.rest.strip(_PRINTABLE):
-        # No TLV begins with a letter: the text goes on behind its length.
+        # No TLV begins with a letter: the text goes on behind its length, which may be written in two octets.
         body.blame(f"sm_length promises {length} octets and there are {len(behind)}")
-        text = behind
+        text = behind[1:] if not length and behind[0] == len(behind) - 1 else behind
     else:
         tlvs = body.tlvs()
-    if not _speaks(text) and not any(tag == Tag.MESSAGE_PAYLOAD for tag, _ in tlvs) and _speaks(body.octets):
+    payload = b"".join(value for tag, value in tlvs if tag == Tag.MESSAGE_PAYLOAD)
+    if not _speaks(text) and not _speaks(payload) and _speaks(body.octets):
         # A field before it is longer or shorter than it says; a receipt is a receipt wherever it stands.
         text, tlvs = body.octets[body.octets.lower().index(b"id:") :].partition(b"\0")[0], []
     if _speaks(text):

@@ -58,7 +58,11 @@ LIES = {
     "sm_length far too long": HEAD + b"\xff" + TEXT,
     "sm_length that swallows the TLVs": HEAD + bytes([len(TEXT) + 10]) + BODY[TEXT_AT:],
     "sm_length far too short before TLVs": HEAD + b"\x10" + BODY[TEXT_AT:],
+    "sm_length in two octets": HEAD + b"\0" + bytes([len(TEXT)]) + TEXT,
+    "sm_length in two octets before TLVs": HEAD + b"\0" + bytes([len(TEXT)]) + BODY[TEXT_AT:],
     "no sm_length at all": HEAD + TEXT,
+    "a message_payload that is too short": HEAD + b"\0\x04\x24\0\x0a" + TEXT,
+    "a message_payload that is too short before TLVs": HEAD + b"\0\x04\x24\0\x0a" + BODY[TEXT_AT:],
     "no NUL behind the source": BODY.replace(b"447700900999\0", b"447700900999"),
     "no NUL behind the destination": BODY.replace(b"Amazing\0", b"Amazing"),
     "one octet too many before the text": HEAD[:-1] + b"\0" + BODY[TEXT_AT - 2 :],
@@ -113,6 +117,18 @@ def test_without_a_text_the_tlvs_count_as_far_as_they_go() -> None:
     pdu, flaw = read(whole(body))
     said = receipt.read(pdu)
     assert flaw == "TLV 0x1427 promises 9 octets and has 1"
+    assert said is not None
+    assert (said.ids, said.event) == (("0123456789",), Event.DELIVERED)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(("nul", "length"), [(b"\0", 10), (b"", 11)])
+def test_of_tlvs_alone_an_id_whose_nul_is_counted_wrongly_hides_no_state(nul: bytes, length: int, order: int) -> None:
+    """Written and not counted, or counted and not written, before the state or behind it."""
+    tlvs = [b"\x00\x1e\0" + bytes([length]) + b"0123456789" + nul, STATE]
+    pdu, flaw = read(whole(encode(DeliverSm(7, esm_class=4))[16:] + b"".join(tlvs[::order])))
+    said = receipt.read(pdu)
+    assert bool(flaw) == (order == 1 or not nul)
     assert said is not None
     assert (said.ids, said.event) == (("0123456789",), Event.DELIVERED)
 
