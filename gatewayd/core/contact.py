@@ -131,6 +131,12 @@ def _numbering_plans() -> Any:
     return phonenumbers
 
 
+@cache
+def country_code(region: str) -> str:
+    """The digits with which numbers of this region (ISO 3166) begin in E.164 form."""
+    return str(_numbering_plans().country_code_for_region(region))
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def readable_number(text: str, default_region: str) -> str | None:
     """`text` in E.164 form, or None where it is no number that could exist.

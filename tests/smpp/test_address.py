@@ -117,8 +117,13 @@ def test_a_number_that_came_in_has_digits_only(octets: bytes, expected: str) -> 
 
 
 def test_what_a_receipt_repeats_is_read_as_the_submit_had_it() -> None:
-    """But for a trunk prefix, which no number of ours has: to think of each would cost more than its receipt."""
+    """But for a national number, which none of ours is: to think of each would cost a tenth of its receipt."""
     assert repeated(b"447700900021", "GB") == ("447700900021",)
+    assert repeated(b"12025550123", "US") == ("12025550123",)
+    assert "447700900021" in repeated(b"7700900021", "GB")
+    assert "12025550123" in repeated(b"2025550123", "US")
+    assert "6581234567" in repeated(b"81234567", "SG")
+    assert repeated(b"60777", "GB") == ("60777",)
     assert repeated(b"+44 7700 900021", "GB") == ("447700900021",)
     assert "447700900021" in repeated(b"07700900021", "GB")
     assert repeated(b"07700900021") == ("07700900021",)
