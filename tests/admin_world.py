@@ -73,7 +73,7 @@ class World:
         self.callback_hosts: dict[str, str] = {}
         self.directories: dict[str, str] = {}
         labels = {"amazing": 86400.0, "other": 60.0}
-        watch = Watch(
+        self.watch = Watch(
             self.clock,
             self.store,
             {EMAIL: self.email, SMS: self.sms},
@@ -91,7 +91,7 @@ class World:
             KEYS,
             self.metrics,
             labels,
-            watch,
+            self.watch,
             stops=StopOrders(
                 self.clock, self.store, FakeStopList(self.store), KEYS, self.recipients, self.decisions.append
             ),

@@ -6,11 +6,12 @@ and metrics.py hears on the way what it shows. What the figures mean for somebod
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -166,14 +167,11 @@ class Watch(MultiService):
         return found
 
     async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
-        seconds = await self._store.ping()
-        counts = await self._store.counts()
+        seconds, counts, queues, letters, paused = await self._asked_at_once()
         self._left_behind = tuple(left_behind(counts, self._why_left))
-        queues = await self._store.queues()
         self._full = tuple(full(queues, self._max_queued, was_full=bool(self._full)))
         self._unworked = tuple(unworked(queues, self._without_work()))
-        dead = len(await self._store.dead_letters(DEAD_LIMIT))
-        paused = await self._store.paused()
+        dead = len(letters)
         self._redis_trouble = ""
         self._metrics.redis_answered(seconds)
         self._metrics.show_messages(counts, queues)
@@ -191,6 +189,16 @@ class Watch(MultiService):
             directories=self._directories(),
             degraded=self.degraded(),
         )
+
+    async def _asked_at_once(self) -> tuple[Any, ...]:
+        """One after the other they would take longer than PATIENCE over a Redis that messages flow through."""
+        store = self._store
+        asking = store.ping(), store.counts(), store.queues(), store.dead_letters(DEAD_LIMIT), store.paused()
+        try:
+            found = await gatherResults([Deferred.fromCoroutine(one) for one in asking], consumeErrors=True)
+        except FirstError as error:
+            error.subFailure.raiseException()
+        return tuple(found)
 
     def line(self) -> str:
         """How things are, in one line, by the latest sample: first what does not work, a refused reload before all."""

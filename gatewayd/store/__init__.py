@@ -240,10 +240,11 @@ class RedisStore(Accepting, Facts, Players, Operators):
     async def queues(self) -> Mapping[str, QueueState]:
         now = self._now()
         found = {}
-        for kind in (*Channel, "reports"):
-            waiting, leased, born = await self._run("measure_queue", str(kind), rows.ms(PUT_OFF))
+        kinds = [str(kind) for kind in (*Channel, "reports")]
+        replies = await self._run_all("measure_queue", [(kind, rows.ms(PUT_OFF)) for kind in kinds])
+        for kind, (waiting, leased, born) in zip(kinds, replies, strict=True):
             age = max(now - born / 1000, 0.0) if born else 0.0
-            found[str(kind)] = QueueState(waiting=waiting, leased=leased, oldest_age=age)
+            found[kind] = QueueState(waiting=waiting, leased=leased, oldest_age=age)
         return found
 
     # Rates

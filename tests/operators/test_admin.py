@@ -2,6 +2,7 @@
 
 import html
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -107,6 +108,26 @@ def test_a_silent_redis_does_not_keep_the_asker_waiting(world: World) -> None:
     world.clock.advance(2.0)
     assert b"503" in transport.value()
     assert b"no answer within 2 s" in transport.value()
+
+
+def test_a_far_redis_is_there(world: World) -> None:
+    """What takes 0.6 s a call, as over a long way, is not said to be away: messages flow through it all the while."""
+
+    def slow(ask: Callable[..., Any]) -> Callable[..., Any]:
+        async def asked(*words: Any) -> Any:
+            arrived: Deferred[None] = Deferred()
+            world.clock.callLater(0.6, arrived.callback, None)
+            await arrived
+            return await ask(*words)
+
+        return asked
+
+    for name in ("ping", "counts", "queues", "dead_letters", "paused"):
+        setattr(world.store, name, slow(getattr(world.store, name)))
+    found: list[Any] = []
+    Deferred.fromCoroutine(world.watch.look()).addCallback(found.append)
+    world.clock.pump([0.1] * 19)
+    assert [look.redis_trouble for look in found] == [""]
 
 
 def test_a_draining_process_is_not_ready(world: World) -> None:
