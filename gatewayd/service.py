@@ -59,6 +59,7 @@ from gatewayd.providers.channel import HttpChannel
 from gatewayd.reload import Parts, Reload
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smtp.channel import SmtpChannel
+from gatewayd.store import RedisStore
 from gatewayd.store.condition import LOOK_AT_REDIS, Condition
 from gatewayd.store.working import SAY_SO_EVERY
 from gatewayd.work.outbox import Outbox
@@ -177,7 +178,8 @@ def gatewayd(
     ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
     working = make_working(shared, queues)
     admin = make_admin(shared, ways, ways_out, callbacks, reporter, working.without)
-    condition = Condition(shared.link, config.gatewayd.instance, time.time)
+    prefix = RedisStore.key_prefix(config.redis.key_prefix)
+    condition = Condition(reactor, shared.link, prefix, config.gatewayd.instance, time.time)
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
     public = make_public(shared, ways, tracker, amazon)

@@ -3,13 +3,15 @@
 `gatewayctl check` looks deeper, once; this says it when somebody changes a setting under a running gateway.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.core.model import Degraded
+from gatewayd.core.model import Channel, Degraded, some_names
+from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 
 LOOK_AT_REDIS = 5.0
@@ -18,15 +20,25 @@ LOOK_AT_REDIS = 5.0
 CLOCK_OFF = 2.0
 """Seconds by which two clocks may differ: with NTP they differ by milliseconds."""
 
+FOREIGN_FOR = 30.0
+"""Seconds for which it is said that another program wrote a key of ours: what meets it is tried again more often."""
+
 
 class Condition:
-    """What the latest `look` at Redis found; the log has it once, until it is over. `wall` is this host's clock."""
+    """What the latest `look` at Redis found; the log has it once, until it is over.
+
+    `clock` is the reactor's, `wall` this host's, `prefix` stands before every key.
+    """
 
     log = Logger()
 
-    def __init__(self, link: RedisLink, instance: str, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, clock: IReactorTime, link: RedisLink, prefix: str, instance: str, wall: Callable[[], float]
+    ) -> None:
+        self._clock = clock
         self._wall = wall
         self._link = link
+        self._prefix = prefix
         self._instance = instance
         self._found: tuple[Degraded, ...] = ()
         self._logged: frozenset[str] = frozenset()  # names of what was found when Redis last told anything
@@ -42,6 +54,7 @@ class Condition:
             began = self._wall()
             seconds, microseconds = await self._link.command("TIME")
             ended = self._wall()
+            foreign = await self._foreign()
         except CancelledError:
             raise
         except StoreUnavailable:
@@ -52,14 +65,42 @@ class Condition:
             self._found = ()
         else:
             theirs = int(seconds) + int(microseconds) / 1e6
-            self._found = (*troubles(about), *clocks_apart(self._instance, theirs, began, ended))
+            self._found = (*troubles(about), *clocks_apart(self._instance, theirs, began, ended), *foreign)
             self._log_news()
+
+    async def _foreign(self) -> Iterable[Degraded]:
+        """Redis does not say which key it is; those that all messages need are looked at."""
+        if self._clock.seconds() - self._link.foreign_at > FOREIGN_FOR:
+            return ()
+        found = {}
+        for name, kind in shared_keys(self._prefix, self._instance).items():
+            is_a = (await self._link.command("TYPE", name)).decode()
+            if is_a not in (kind, "none"):
+                found[name] = f"{name}, which is a {is_a} and no {kind}"
+        which = some_names(list(found.values())) if found else f"one or some under {self._prefix}"
+        text = f"another program wrote keys of ours in Redis: {which}; any label's messages may wait for it (WRONGTYPE)"
+        return (Degraded("redis", "foreign", text),)
 
     def _log_news(self) -> None:
         for one in self._found:
             if one.name not in self._logged:
                 self.log.warn("{what}", what=one.text)
         self._logged = frozenset(one.name for one in self._found)
+
+
+def shared_keys(prefix: str, instance: str) -> dict[str, str]:
+    """The keys that are no message's, label's or way's own, and what Redis calls their type."""
+    kinds = [*map(str, Channel), "reports"]
+    rests = {"": [""], "KIND": kinds, "KIND:instance": [f"{kind}:{instance}" for kind in kinds], "queue": kinds}
+    return {
+        prefix + key.short + rest: key.kind if key.kind in _TYPES else "string"
+        for key in KEYS.values()
+        for rest in rests.get(key.rest, ())
+        if key.kind != "none"
+    }
+
+
+_TYPES = ("hash", "set", "zset", "list")
 
 
 def troubles(about: Mapping[str, str]) -> Iterator[Degraded]:

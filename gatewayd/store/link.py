@@ -4,6 +4,7 @@ Knows no key and no message. What one open connection is, and what Redis' errors
 scripts share a call in calls.py.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
@@ -79,6 +80,7 @@ class RedisLink(MultiService):
         self._stopping = False
         self._left = ""  # why the connection that is being opened is not to be used
         self.connections = 0  # how many were opened
+        self.foreign_at = -math.inf  # when Redis last said of a key of ours that another program wrote it
         self.trouble = _NOT_YET
 
     log = Logger()
@@ -210,8 +212,11 @@ class RedisLink(MultiService):
 
     def _refused(self, failure: Failure, connection: RedisConnection) -> Failure:
         error = failure.value
-        if isinstance(error, RedisRefused) and error.refusal.elsewhere:
-            self._leave(connection, f"it says {error.refusal.reason}")
+        if isinstance(error, RedisRefused):
+            if error.refusal.elsewhere:
+                self._leave(connection, f"it says {error.refusal.reason}")
+            if error.refusal.foreign:
+                self.foreign_at = self._clock.seconds()
         return failure
 
     def leave(self, reason: str) -> None:

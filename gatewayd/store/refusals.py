@@ -14,17 +14,19 @@ class Refusal(Struct, frozen=True):
     """Redis did not do it now. `reason` is its own text, without what names our script.
 
     `elsewhere`: this connection leads to a server that will never do it, another one may lead to the right one.
-    `untouched`: nothing of what was asked is done.
+    `untouched`: nothing of what was asked is done. `foreign`: another program wrote one of our keys.
     """
 
     reason: str
     elsewhere: bool = False
     untouched: bool = True
+    foreign: bool = False
 
 
 class _Row(Struct, frozen=True):
     elsewhere: bool = False
     untouched: bool = True
+    foreign: bool = False
 
 
 _WAIT = _Row()
@@ -46,7 +48,7 @@ _CODES: Mapping[str, _Row] = {
     "NOAUTH": _ELSEWHERE,  # the password was set since we logged in: a new connection logs in
     "READONLY": _ELSEWHERE,  # a replica, as a demoted master is one
     "REDIRECT": _ELSEWHERE,  # Valkey, in a failover
-    "WRONGTYPE": _HALF_DONE,  # somebody else wrote under our prefix
+    "WRONGTYPE": _Row(untouched=False, foreign=True),
     "UNBLOCKED": _ELSEWHERE,  # a master that became a replica lets go of who waits
 }
 
@@ -81,4 +83,5 @@ def refusal(text: str) -> Refusal | None:
     if row is None:
         row = next((row for words, row in _WORDS if said.startswith(words)), None)
     # Of a command that it does not know it says the beginning of what was to be stored.
-    return Refusal(said.partition(", with args beginning with")[0], row.elsewhere, row.untouched) if row else None
+    reason = said.partition(", with args beginning with")[0]
+    return Refusal(reason, row.elsewhere, row.untouched, row.foreign) if row else None

@@ -1,12 +1,19 @@
 """What INFO and TIME say against a Redis that we run on."""
 
+import math
 from typing import Any
 
 import pytest
+import pytest_twisted
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
+from gatewayd.core.errors import StoreUnavailable
+from gatewayd.store import RedisStore
 from gatewayd.store.condition import Condition, clocks_apart, fields, troubles
+from redis_server import RedisServer, ShiftedClock
+from store_world import on_redis, sms
 
 GOOD = {"aof_enabled": "1", "maxmemory_policy": "noeviction", "aof_last_write_status": "ok"}
 
@@ -39,6 +46,8 @@ def test_keys_that_were_thrown_away_are_counted() -> None:
 class Told:
     """Of a link what Condition asks: INFO and TIME."""
 
+    foreign_at = -math.inf
+
     def __init__(self) -> None:
         self.policy = ""
 
@@ -50,12 +59,50 @@ class Told:
 def test_the_log_has_each_trouble_once_until_it_is_over() -> None:
     """Whoever reads nothing but the log learns that a setting of Redis' loses messages."""
     link: Any = Told()
-    condition = Condition(link, "gw1", lambda: 100.0)
+    condition = Condition(Clock(), link, "p:", "gw1", lambda: 100.0)
     with capturedLogs() as events:
         for link.policy in ("allkeys-lru", "allkeys-lru", "noeviction", "volatile-ttl", "noeviction"):
             Deferred.fromCoroutine(condition.look())
     said = [formatEvent(event).partition(" (")[2] for event in events]
     assert said == [f"maxmemory-policy {policy}, not noeviction)" for policy in ("allkeys-lru", "volatile-ttl")]
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("counts", "another program wrote keys of ours in Redis: PREFIXcounts, which is a list and no hash; "),
+        ("H:sms:one", "another program wrote keys of ours in Redis: PREFIXH:sms:one, which is a list and no set; "),
+        ("rate:smsc:w", "another program wrote keys of ours in Redis: one or some under PREFIX; "),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_key_that_another_program_wrote_is_named_for_as_long_as_it_hinders(
+    redis_server: RedisServer, key: str, said: str
+) -> None:
+    """What meets it waits or is refused, and a queue that stood still said nothing of it."""
+    server, clock = redis_server, ShiftedClock()
+    prefix = RedisStore.key_prefix(f"foreign:{key}:")
+    link, _ = on_redis(server, clock, prefix, "one", "boot")
+    store, condition = RedisStore(link, clock, prefix, "one"), Condition(clock, link, prefix, "one", clock.seconds)
+    try:
+        await link.command("RPUSH", prefix + key, "theirs")
+        await condition.look()
+        assert not [one for one in condition.degraded() if one.name == "foreign"]
+        asking = store.reserve("smsc:w", 1, 1.0, 1.0) if "rate" in key else store.accept(sms(clock), "f", lease=True)
+        with pytest.raises(StoreUnavailable):
+            await asking
+        with capturedLogs() as events:
+            for _ in range(2):
+                await condition.look()
+        (found,) = [one.text for one in condition.degraded() if one.name == "foreign"]
+        assert found.startswith(said.replace("PREFIX", prefix))
+        assert [formatEvent(event) for event in events if "another program" in formatEvent(event)] == [found]
+        clock.advance(60)
+        await condition.look()
+        assert not [one for one in condition.degraded() if one.name == "foreign"]
+    finally:
+        await link.command("FLUSHALL")
+        await link.stopService()
 
 
 def test_a_good_redis_and_one_that_tells_nothing_are_not_accused() -> None:
