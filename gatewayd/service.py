@@ -5,6 +5,7 @@ needs as arguments. Owns which parts there are, and the order of starting and st
 configuration is assembly's, what a reload changes reload.py's.
 """
 
+import atexit
 import os
 import random
 import re
@@ -265,8 +266,14 @@ def gatewayd(
         draining=draining,
         closing=shared.close,
         reload=reload.run,
+        failing=exit_with_1,
         observer=observer,
     )
+
+
+def exit_with_1() -> None:
+    """Once twistd, whose own status says nothing of how it went, has cleaned up."""
+    atexit.register(os._exit, 1)
 
 
 def _head_keeper(shared: Shared) -> list[HeadKeeper]:

@@ -37,8 +37,8 @@ class Daemon(MultiService):
     `together` has kinds of parts that are stopped first and at once, one kind after the other, and by which second
     behind the signal the next kind is begun, whether these have ended or not: each may take its whole time, and one
     after the other they would outlast the 20 s that a stop has; nobody is waited for longer.
-    `draining` is called before, `closing` awaited after; `reload` is what SIGHUP asks for. `environ` is where systemd
-    named its socket.
+    `draining` is called before, `closing` awaited after; `reload` is what SIGHUP asks for. `failing` is called where
+    the process ends because it can't go on: its exit status is to say so. `environ` is where systemd named its socket.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Daemon(MultiService):
         draining: Callable[[], None],
         closing: Callable[[], Awaitable[None]],
         reload: Callable[[], None],
+        failing: Callable[[], object],
         observer: Observer | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -62,6 +63,7 @@ class Daemon(MultiService):
         self._draining = draining
         self._closing = closing
         self._reload = reload
+        self._failing = failing
         self._observer = observer
         self._ending = False
         self._has_no_memory = False
@@ -113,6 +115,7 @@ class Daemon(MultiService):
         if not self._has_no_memory:
             self._has_no_memory = True
             log.critical("no memory was left (ulimit -v, vm.overcommit_memory): draining, to be started again")
+            self._failing()
             self._reactor.callFromThread(end, self._reactor)
 
     def _hang_up(self) -> None:

@@ -76,6 +76,7 @@ def test_a_stop_takes_twenty_seconds_at_most(
         draining=lambda: stopped.append("draining"),
         closing=closing,
         reload=lambda: None,
+        failing=lambda: None,
     )
     ended = daemon.stopService()
     while not ended.called:
@@ -117,6 +118,7 @@ def test_what_a_stop_was_slept_through_is_nobodys_time(door: float, before: floa
         draining=lambda: None,
         closing=closing,
         reload=lambda: None,
+        failing=lambda: None,
     )
     ended = daemon.stopService()
     clock.pump([0.05] * round(before / 0.05))
@@ -127,8 +129,8 @@ def test_what_a_stop_was_slept_through_is_nobodys_time(door: float, before: floa
 
 
 def test_who_had_no_memory_left_drains_and_ends() -> None:
-    """What failed for it may have left others waiting for ever; it is said once, by whatever thread."""
-    clock, stopped = Clock(), list[str]()
+    """What failed for it may have left others waiting for ever; it is said once, by whatever thread, and at the end."""
+    clock, stopped, failed = Clock(), list[str](), list[int]()
     reactor: Any = clock
     reactor.stop = lambda: stopped.append("stopped")
     reactor.callFromThread = lambda call, *args: clock.callLater(0, call, *args)
@@ -146,10 +148,11 @@ def test_who_had_no_memory_left_drains_and_ends() -> None:
         draining=lambda: None,
         closing=closing,
         reload=lambda: None,
+        failing=lambda: failed.append(1),
         observer=observer,
     )
     with capturedLogs() as logs:
         for error in (ValueError(), MemoryError(), MemoryError()):
             observer({"log_failure": Failure(error), "log_level": LogLevel.critical})
             clock.advance(0)
-            assert len(logs) == len(stopped) == isinstance(error, MemoryError)
+            assert len(logs) == len(stopped) == len(failed) == isinstance(error, MemoryError)
