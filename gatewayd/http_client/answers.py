@@ -20,8 +20,15 @@ _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _CHUNK = re.compile(rb"[ \t]*([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?")
 _KEEP_FOR = re.compile(rb"(?:^|[,;\s])timeout=(\d{1,6})\b", re.IGNORECASE)
 _LONGEST_CHUNK_LINE = 1_024
-_PACKED = (b"gzip", b"x-gzip", b"deflate")
+_SECONDS = re.compile(r"[0-9]{1,300}(?:\.[0-9]{1,9})?", re.ASCII)
 _EITHER_WRAPPING = zlib.MAX_WBITS + 32
+_WRAPPINGS = {
+    b"gzip": (_EITHER_WRAPPING,),
+    b"x-gzip": (_EITHER_WRAPPING,),
+    b"deflate": (_EITHER_WRAPPING, -zlib.MAX_WBITS),  # many leave out the zlib format around it (RFC 9110 8.4.1.2)
+}
+"""Content codings that are read, and what may be around the deflate stream; the first that fits counts."""
+
 LONGEST_WAIT = 3_600.0
 """Seconds that a Retry-After counts for at most."""
 
@@ -31,9 +38,12 @@ class BadAnswer(Exception):
 
 
 def asked_for(retry_after: str, now: float) -> float | None:
-    """When to come again, from a Retry-After in seconds or as a date (RFC 9110 10.2.3); None where it says nothing."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        wait = float(retry_after[:9])
+    """When to come again, from a Retry-After in seconds or as a date (RFC 9110 10.2.3); None where it says nothing.
+
+    Some count parts of a second as well.
+    """
+    if _SECONDS.fullmatch(retry_after):
+        wait = float(retry_after)
     else:
         try:
             when = parsedate_to_datetime(retry_after)
@@ -52,7 +62,7 @@ class _Head(Struct, frozen=True):
     coding: bytes | None = None
     retry_after: str = ""
     keep_for: float | None = None
-    packed: bool = False
+    wrappings: tuple[int, ...] = ()
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +86,7 @@ def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
     keep, retry_after, keep_for = modern, "", None
     length: bytes | None = None
     coding: bytes | None = None
-    packed = False
+    wrappings: tuple[int, ...] = ()
     for line in lines:
         name, _, value = line.partition(b":")
         name, value = name.rstrip().lower(), value.strip()
@@ -96,21 +106,23 @@ def _fields(status: int, modern: bool, lines: list[bytes]) -> _Head:
         elif name == b"keep-alive" and (found := _KEEP_FOR.search(value)):
             keep_for = float(found[1])
         elif name == b"content-encoding":
-            packed = value.lower() in _PACKED
-    return _Head(status, keep, length, coding, retry_after, keep_for, packed)
+            wrappings = _WRAPPINGS.get(value.lower(), ())
+    return _Head(status, keep, length, coding, retry_after, keep_for, wrappings)
 
 
-def _unpacked(body: bytes) -> bytes:
+def _unpacked(body: bytes, wrappings: tuple[int, ...]) -> bytes:
     """What was compressed, though we ask for no such thing: some servers, and proxies before them, always do.
 
     What can't be unpacked, or is larger than we read, stays as it came: nobody will take it for a text.
     """
-    unpacking = zlib.decompressobj(_EITHER_WRAPPING)
-    try:
-        text = unpacking.decompress(body, MAX_BODY)
-    except zlib.error:
-        return body
-    return text if unpacking.eof else body
+    for wrapping in wrappings:
+        unpacking = zlib.decompressobj(wrapping)
+        try:
+            text = unpacking.decompress(body, MAX_BODY)
+        except zlib.error:
+            continue
+        return text if unpacking.eof else body
+    return body
 
 
 class AnswerReader:
@@ -124,9 +136,9 @@ class AnswerReader:
         "_buffer",
         "_head_is_in",
         "_heads",
-        "_packed",
         "_step",
         "_wanted",
+        "_wrappings",
         "body",
         "complete",
         "keep",
@@ -146,7 +158,7 @@ class AnswerReader:
         self._body = bytearray()
         self._head_is_in = False
         self._heads = 0
-        self._packed = False
+        self._wrappings: tuple[int, ...] = ()
         self._wanted = 0
         # A function and not a method: one that an object keeps of itself is memory that only a search for cycles finds.
         self._step: Callable[[AnswerReader], bool] = AnswerReader._head
@@ -178,7 +190,7 @@ class AnswerReader:
         return self._head_is_in and not 200 <= self.status < 300
 
     def _finish(self, body: bytes) -> bool:
-        self.body = _unpacked(body) if self._packed else body
+        self.body = _unpacked(body, self._wrappings)
         self.complete = True
         return False
 
@@ -196,7 +208,7 @@ class AnswerReader:
             return True
         self._head_is_in = True
         self.keep, self.keep_for, self.retry_after = head.keep, head.keep_for, head.retry_after
-        self._packed = head.packed
+        self._wrappings = head.wrappings
         self._framing(head.length, head.coding)
         return not self.complete
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callbacks_world import OK
-from gatewayd.http_client.answers import MAX_BODY, AnswerReader, BadAnswer
+from gatewayd.http_client.answers import LONGEST_WAIT, MAX_BODY, AnswerReader, BadAnswer, asked_for
 
 
 def pieces(data: bytes, cuts: list[int]) -> Iterator[bytes]:
@@ -81,7 +81,13 @@ def test_a_length_that_is_said_oddly_is_no_lost_answer(fields: bytes, body: byte
 
 @pytest.mark.parametrize(
     ("coding", "body"),
-    [("gzip", gzip.compress(b"{}")), ("X-GZIP", gzip.compress(b"{}")), ("deflate", zlib.compress(b"{}"))],
+    [
+        ("gzip", gzip.compress(b"{}")),
+        ("X-GZIP", gzip.compress(b"{}")),
+        ("deflate", zlib.compress(b"{}")),
+        ("Deflate", zlib.compress(b"{}", wbits=-15)),
+        ("deflate", b"{}"),
+    ],
 )
 def test_a_compressed_answer_is_unpacked(coding: str, body: bytes) -> None:
     """We ask for none, and some servers send it all the same; whichever way its end is known."""
@@ -151,3 +157,42 @@ def test_no_bytes_break_the_reader(data: bytes, cuts: list[int]) -> None:
             reader.received(piece)
     except BadAnswer:
         pass
+
+
+NOW = 1_796_004_800.0
+"""2026-11-30 02:13:20 UTC, a Monday."""
+
+
+@pytest.mark.parametrize(
+    ("said", "wait"),
+    [
+        ("4", 4.0),
+        ("0", 0.0),
+        ("0004", 4.0),
+        ("4.25", 4.25),
+        ("9" * 200, LONGEST_WAIT),
+        ("Mon, 30 Nov 2026 02:13:24 GMT", 4.0),
+        ("Monday, 30-Nov-26 02:13:24 GMT", 4.0),
+        ("Mon Nov 30 02:13:24 2026", 4.0),
+        ("Mon, 30 Nov 2026 04:13:24 +0200", 4.0),
+        ("Mon, 30 Nov 2026 02:13:10 GMT", 0.0),
+        ("Tue, 30 Nov 2027 02:13:10 GMT", LONGEST_WAIT),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("4s", None),
+        ("4.", None),
+        ("2, 5", None),
+        ("\u0664", None),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+    ],
+)
+def test_when_to_come_again(said: str, wait: float | None) -> None:
+    """Seconds, or a date in each of the forms of RFC 9110 5.6.7; what can't be read asks for nothing."""
+    assert asked_for(said, NOW) == (None if wait is None else NOW + wait)
+
+
+@given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,3} [A-Z][a-z]{2} [0-9]{1,6} [0-9:]{1,9} [A-Z+0-9-]{0,6}"))
+def test_no_wish_to_wait_is_a_failure_inside(said: str) -> None:
+    """Whatever stands there."""
+    asked_for(said, NOW)
