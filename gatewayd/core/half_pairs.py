@@ -2,16 +2,23 @@ r"""JSON with half a surrogate pair in it, as "\ud83d" of a cut emoji: its gramm
 
 Owns how it is found and what stands for it. RFC 8259 8.2 leaves open what a reader makes of it; ours refuses the whole.
 A byte order mark before the JSON, as programs in PHP or on Windows write it, 8.1 lets a reader leave out.
+
+Owns as well how far one goes to meet those who write what is nearly JSON.
 """
 
 import codecs
+import json as loose
 import re
+from math import isfinite
 from typing import Any
 
 import msgspec
 
 SIGN = "\ufffd".encode()
 """What stands for a half in a text from `marked`, and for nothing else: one that was there is written as an escape."""
+
+MOST_LOOSE = 65_536
+"""Octets of what is read by the slower way: a stranger's megabyte of brackets would take it half a second."""
 
 _HALF = rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -43,17 +50,29 @@ def decoded(json: bytes) -> Any:
 
 
 def decoded_anyway(json: bytes) -> Any:
-    """The same, with U+FFFD for octets that are not UTF-8 as well: somebody's sentence in Latin-1 beside plain words.
+    """The same of what is JSON but for how it is written: what is not to be read of it hides nothing beside it.
+
+    In Latin-1 or UTF-16; with line breaks and other control characters in its texts, as who pastes an SMS into his
+    answer has them; with NaN or another number that JSON has not, for which None stands. Octets that are no character
+    are U+FFFD.
 
     Raises what `decoded` does.
     """
     try:
         return decoded(json)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        other = json.decode("utf-8", "replace").encode()
-        if other == json:
-            raise
-    return decoded(other)
+        text = json.decode(loose.detect_encoding(json), "replace").encode()
+    if len(text) > MOST_LOOSE:
+        return decoded(text)
+    try:
+        return loose.loads(marked(text) or text, strict=False, parse_float=_finite, parse_constant=_finite)
+    except ValueError:
+        raise msgspec.DecodeError("no JSON, however it is read") from None
+
+
+def _finite(number: str) -> float | None:
+    found = float(number)
+    return found if isfinite(found) else None
 
 
 def _piece(match: re.Match[bytes]) -> bytes:

@@ -5,7 +5,7 @@ a code where the table looks for one.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any
 
@@ -54,12 +54,12 @@ class Reading(Struct, frozen=True):
 
 def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
     """The first of taken, rejected, throttled that has a match which fits; what is read and fits none is temporary."""
-    data = _decoded(body)
+    data = _decoded(body, half_pairs.decoded)
     is_clear = data is not _UNREADABLE
     if not is_clear:
-        # A sentence of the vendor's in Latin-1, beside words and ids in ASCII: what those say counts, what they don't
-        # say does not.
-        data = _decoded(body.decode("utf-8", "replace").encode())
+        # A sentence of the vendor's in Latin-1, or the SMS with its line breaks, beside plain words and ids: what those
+        # say counts, what they don't say does not.
+        data = _decoded(body, half_pairs.decoded_anyway)
     for verdict, matches in (
         (Verdict.TAKEN, table.taken),
         (Verdict.REJECTED, table.rejected),
@@ -105,12 +105,16 @@ def _text(body: bytes) -> str:
 
 
 def _among(texts: Iterable[str], values: tuple[str, ...]) -> str | None:
-    """The first of `values` that fits a text; one that ends in * fits whatever begins as it does."""
+    """The first of `values` that fits a text; a * at its end, or its beginning, stands for whatever follows there."""
     return next((value for text in texts for value in values if _is(text, value)), None)
 
 
 def _is(text: str, value: str) -> bool:
-    return text == value or (value.endswith("*") and text.startswith(value[:-1]))
+    before, after = value.startswith("*"), value.endswith("*")
+    said = value.removeprefix("*").removesuffix("*")
+    if before and after:
+        return said in text
+    return text.endswith(said) if before else text.startswith(said) if after else text == value
 
 
 def _ids(path: str, data: Any) -> tuple[str, ...]:
@@ -120,8 +124,8 @@ def _ids(path: str, data: Any) -> tuple[str, ...]:
     return tuple(text for text in found if text and len(text) <= LONGEST_ID)[:MOST_IDS]
 
 
-def _decoded(body: bytes) -> Any:
+def _decoded(body: bytes, how: Callable[[bytes], Any]) -> Any:
     try:
-        return half_pairs.decoded(body)
+        return how(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _UNREADABLE

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from gatewayd.core.half_pairs import decoded, decoded_anyway, marked
+from gatewayd.core.half_pairs import MOST_LOOSE, decoded, decoded_anyway, marked
 
 
 @pytest.mark.parametrize(
@@ -42,15 +42,30 @@ def test_only_what_has_a_half_is_written_anew() -> None:
         (b'{"a": "f\xfcr", "b": 1}', {"a": "f\ufffdr", "b": 1}),
         (b'\xef\xbb\xbf["\\ud83d", "\xe9"]', ["\ufffd", "\ufffd"]),
         ('"für"'.encode(), "für"),
+        ('{"a": "für"}'.encode("utf-16"), {"a": "für"}),
+        ('{"a": "für"}'.encode("utf-16-le"), {"a": "für"}),
+        (b'{"a": "x\ny\tz\x1b", "b": 1}', {"a": "x\ny\tz\x1b", "b": 1}),
+        (b'{"a": "\n\\ud83d", "b": "\\ud83d\\ude00"}', {"a": "\n\ufffd", "b": "\U0001f600"}),
+        (b'{"price": -Infinity, "b": 1.5}', {"price": None, "b": 1.5}),
+        (b'{"price": 1e999, "b": 12345678901234567890123}', {"price": None, "b": 12345678901234567890123}),
     ],
 )
-def test_a_sentence_in_another_encoding_hides_no_other(json: bytes, value: object) -> None:
-    """What can't be read of it is the sign for that."""
+def test_what_is_badly_written_hides_nothing_beside_it(json: bytes, value: object) -> None:
+    """Another encoding, a text with a line break in it, a number that JSON has not."""
     assert decoded_anyway(json) == value
 
 
-@pytest.mark.parametrize("json", [b"", b"\xff", b'"\xe9', "für".encode("utf-16"), b"<html>"])
+@pytest.mark.parametrize("json", [b"", b"\xff", b'"\xe9', "für".encode("utf-16"), b"<html>", b"{'a': 1}", b'{"a": 1,}', b"1" * 5000, b'{"a": "\n"'],
+)
 def test_what_is_no_json_in_any_encoding_stays_so(json: bytes) -> None:
     """Nothing is made up."""
     with pytest.raises(msgspec.DecodeError):
         decoded_anyway(json)
+
+
+def test_a_megabyte_is_read_the_quick_way_only() -> None:
+    """A batch that is too large to be somebody's own script is JSON, or in another encoding."""
+    batch = b'["' + b"\xe9" * MOST_LOOSE + b'%b"]'
+    assert decoded_anyway(batch % b"") == ["\ufffd" * MOST_LOOSE]
+    with pytest.raises(msgspec.DecodeError):
+        decoded_anyway(batch % b"\n")

@@ -76,10 +76,11 @@ def test_a_text_is_always_read() -> None:
     [
         b'\xef\xbb\xbf{"messages": [{"status": "%s", "message-id": "A"}]}',
         b'{"messages": [{"status": "%s", "message-id": "A", "text": "Enviado con \xe9xito"}]}',
+        b'{"messages": [{"status": "%s", "message-id": "A", "text": "Get\r\n\tthe offer", "price": NaN}]}',
     ],
 )
-def test_a_yes_in_an_encoding_that_json_has_not_is_a_yes(said: bytes) -> None:
-    """A byte order mark, or a sentence in Latin-1: held as unanswered, what was taken would end as failed."""
+def test_a_yes_that_is_badly_written_is_a_yes(said: bytes) -> None:
+    """A byte order mark, a sentence in Latin-1, the SMS as it was: what was taken would be held, and end as failed."""
     assert (read(VONAGE, 200, said % b"0").verdict, read(VONAGE, 200, said % b"0").ids) == (Verdict.TAKEN, ("A",))
     assert read(VONAGE, 200, said % b"7").verdict is Verdict.REJECTED
 
@@ -143,6 +144,31 @@ def test_a_value_that_ends_in_a_star_fits_what_begins_so(body: bytes, verdict: V
             "taken": [{"status": "2xx", "values": ["OK:*"]}],
             "rejected": [{"values": ["ERR: 105*"]}],
             "throttled": [{"path": "error", "values": ["FLOOD_WAIT_*"]}],
+        }
+    )
+    reading = read(table, 200, body)
+    assert (reading.verdict, reading.why) == (verdict, why)
+
+
+XML = b'<?xml version="1.0"?>\n<answer><id>%d</id><status>%d</status></answer>\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict", "why"),
+    [
+        (XML % (4711, 0), Verdict.TAKEN, "*<status>0</status>*"),
+        (XML % (4711, 7), Verdict.REJECTED, "*<status>7</status>*"),
+        (XML % (4711, 9), Verdict.TEMPORARY, ""),
+        (b"4711;0;SUBMITTED", Verdict.TAKEN, "*;SUBMITTED"),
+        (b"4711;0;SUBMITTED;", Verdict.TEMPORARY, "4711"),
+    ],
+)
+def test_a_value_may_stand_anywhere_in_a_text(body: bytes, verdict: Verdict, why: str) -> None:
+    """Vendors who answer in XML, or with the id in front; the table's own words are what is said of it."""
+    table = ProviderAnswer.model_validate(
+        {
+            "taken": [{"values": ["*<status>0</status>*", "*;SUBMITTED"]}],
+            "rejected": [{"values": ["*<status>7</status>*"]}],
         }
     )
     reading = read(table, 200, body)
