@@ -64,7 +64,7 @@ _PLAIN: Final = b"text/plain; charset=utf-8"
 _SHOWN: Final = Answer(PIXEL, content_type=b"image/gif", headers=(_NO_STORE, _NO_SNIFF))
 _TAKEN: Final = Answer(b"ok\n", content_type=_PLAIN)
 _REPORTED: Final = Answer(b"OK", content_type=_PLAIN)
-"""To a vendor's report: some, as Fortytwo, come again until they read just this, and BulkSMS until it reads anything."""
+"""To a vendor's report: Fortytwo comes again until it reads just this, and BulkSMS until it reads anything."""
 _HEARD: Final = Answer(b"", content_type=_PLAIN)
 """To a player's text: some vendors, as Twilio, send the player what is answered."""
 _NOT_FOUND: Final = Answer(b"not found\n", 404, _PLAIN)

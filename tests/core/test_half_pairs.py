@@ -55,7 +55,9 @@ def test_what_is_badly_written_hides_nothing_beside_it(json: bytes, value: objec
     assert decoded_anyway(json) == value
 
 
-@pytest.mark.parametrize("json", [b"", b"\xff", b'"\xe9', "für".encode("utf-16"), b"<html>", b"{'a': 1}", b'{"a": 1,}', b"1" * 5000, b'{"a": "\n"'],
+@pytest.mark.parametrize(
+    "json",
+    [b"", b"\xff", b'"\xe9', "für".encode("utf-16"), b"<html>", b"{'a': 1}", b'{"a": 1,}', b"1" * 5000, b'{"a": "\n"'],
 )
 def test_what_is_no_json_in_any_encoding_stays_so(json: bytes) -> None:
     """Nothing is made up."""
