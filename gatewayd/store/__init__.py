@@ -54,6 +54,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
         self._refusals = {"beat": "", "ping": ""}
         """Why Redis, which is there, takes none of these writes; a full memory takes heartbeats and nothing more."""
         self._dataset = Dataset()
+        self._may_end = True  # whether it is known which deadlines have passed
         self._set_back = 0  # by how many ms Redis' clock was set back since what all share was moved
 
     @staticmethod
@@ -92,6 +93,8 @@ class RedisStore(Accepting, Facts, Players, Operators):
         return stay, found
 
     async def _lease_some(self, channel: Channel, limit: int, rank: int) -> tuple[list[Leased], int]:
+        if not self._may_end:
+            return [], 0
         found = []
         name = next(self._lease_names)
         leased, stay, theirs = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank, self._over())
@@ -294,6 +297,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
                 *self._dataset.latest,
                 lag,
                 self._dataset.restated,
+                rows.ms(self._now()),
             )
             reply = beat_reply(await self._run("beat", *item))
             # In the turn of the reactor in which the answer came: it came over this one.
@@ -303,7 +307,9 @@ class RedisStore(Accepting, Facts, Players, Operators):
             raise
         self._refused("beat", "")
         jump = self._clocks_read(began, reply.clock)
-        self._moments.join(reply.lag / 1000)
+        self._may_end = reply.lag is not None
+        if reply.lag is not None:
+            self._moments.join(reply.lag / 1000)
         if reply.back:
             # Since the last heartbeat, which may be a second old; by our own clock it is known exactly.
             self._set_back += max(reply.back, round(-jump * 1000))

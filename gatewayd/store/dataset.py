@@ -37,8 +37,8 @@ class BeatReply(Struct, frozen=True, kw_only=True):
     process's by now (not `ours`), that and the clock alone.
 
     `clock` is the server's, in seconds and microseconds; it was set `back` by so many ms, and deadlines lag behind it
-    by `lag` ms, as it was told last. `dead` are instances that lived once, ourselves perhaps among them; `paused` are
-    scopes.
+    by `lag` ms, as it was told last; None where we begin, and our peers told it before the clock was set, perhaps.
+    `dead` are instances that lived once, ourselves perhaps among them; `paused` are scopes.
     """
 
     ours: bool
@@ -46,7 +46,7 @@ class BeatReply(Struct, frozen=True, kw_only=True):
     dead: tuple[str, ...] = ()
     paused: tuple[str, ...] = ()
     back: int = 0
-    lag: float = 0.0
+    lag: float | None = None
     heartbeat: Heartbeat = _NONE
 
 

@@ -11,6 +11,9 @@ JUMP = 2.0
 RESOLUTION = 0.001
 """Seconds by which the moment that a script tells is cut off."""
 
+SAID_FOR = 2.0
+"""Seconds for which it counts what was said of the lag of deadlines: each second it is said anew."""
+
 FOLLOW = 0.05
 """Seconds of a jump that are followed in a second for deadlines: a clock that is set on an hour ends no message."""
 
@@ -36,9 +39,13 @@ class Moments:
 
     def join(self, behind: float) -> None:
         """Read deadlines as those do that have seen what we have not: Redis' clock was set before we began."""
+        self.suppose(behind)
+        self._has_joined = True
+
+    def suppose(self, behind: float) -> None:
+        """As `join`, until somebody has said more: what was said last may be from before the clock was set."""
         if not self._has_joined:
             self._followed = self.ahead - behind
-            self._has_joined = True
 
     def compared(self, began: float, ended: float, theirs: Sequence[int]) -> float:
         """Redis answered TIME with `theirs` between `began` and `ended`. How far the difference has jumped, or 0."""

@@ -11,11 +11,15 @@ from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import rows
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
-from gatewayd.store.moments import Moments
+from gatewayd.store.moments import SAID_FOR, Moments
 from gatewayd.store.scripts import all_scripts
 
 AT_ONCE = 500
 """Members of a set, or messages, that one call looks at: Redis does nothing else meanwhile."""
+
+
+CLOCK_ERROR = 0.5
+"""Seconds by which Redis' clock, as we know it, may be wrong."""
 
 
 class StorePart:
@@ -67,10 +71,14 @@ class StorePart:
         """What the first heartbeat does, for what comes before it. Raises StoreUntouched."""
         try:
             await self._compare_clocks()
-            lag = await self._link.command("HGET", self._key("beats"), "lag")
+            lag, at = await self._link.command("HMGET", self._key("beats"), "lag", "lag_at")
         except StoreUnavailable as error:
             raise StoreUntouched(str(error)) from None
-        self._moments.join(float(lag or 0) / 1000)
+        age = self._now() - float(at) / 1000 if at else 0.0
+        if age < -CLOCK_ERROR:
+            # Its deadline would have passed for those who know by how much.
+            raise StoreUntouched("Redis' clock was set back just now")
+        (self._moments.join if age <= SAID_FOR else self._moments.suppose)(float(lag or 0) / 1000)
 
     async def _compare_clocks(self) -> None:
         began = self._clock.seconds()

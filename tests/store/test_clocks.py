@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import capturedLogs, formatEvent
 
 from fakes import FakeEvidence
-from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.model import Channel, Message, Receipt, ReportJob, Sms
 from gatewayd.core.status import Event, State
 from gatewayd.store import RedisStore
@@ -318,6 +319,66 @@ async def test_a_process_that_begins_after_a_jump_reads_deadlines_as_the_others_
     assert {leased.message.id: leased.message.deadline for leased in found} == {
         message.id: pytest.approx(message.deadline, abs=1.0) for message in (before, after)
     }
+
+
+@pytest.mark.parametrize("beats", [0, 1])
+@pytest.mark.parametrize("jump", [-3600.0, -2.5, 2.5, 3600.0, 10 * 86400.0])
+@pytest_twisted.ensureDeferred
+async def test_a_process_that_begins_amid_a_jump_waits_for_what_the_others_say_of_it(
+    redis: tuple[RedisLink, ShiftedClock], redis_server: RedisServer, jump: float, beats: int
+) -> None:
+    """They hear of it at their next heartbeat, and it must not end what waits before that, nor shorten what comes."""
+    link, clock = redis
+    host = Away(reactor, 0.0)
+    old = RedisStore(link, host, PREFIX, "one")
+    for first in (True, False):
+        await old.beat(first=first, dead_after=15)
+    before = sms(host)
+    await old.accept(before, "f")
+    clock.advance(jump)
+    for _ in range(beats):
+        await old.beat(first=False, dead_after=15)
+    other_link, new = on_redis(redis_server, clock, PREFIX, "two", "boot-two")
+    new._clock = host
+    after = sms(host)
+    with suppress(StoreUntouched):
+        await new.accept(after, "f")
+    await new.beat(first=True, dead_after=15)
+    _, ended = await new.lease_overdue(Channel.SMS, 0, 10)
+    assert ended == []
+    with suppress(StoreUntouched):
+        await new.accept(after, "f")
+    await old.beat(first=False, dead_after=15)
+    await new.beat(first=False, dead_after=15)
+    await old.beat(first=False, dead_after=15)
+    await new.accept(after, "f")
+    assert await new.lease_overdue(Channel.SMS, 0, 10) == (2, [])
+    for store in (new, old):
+        await store.come_forward()
+    await other_link.stopService()
+    found = {leased.message.id: leased.message.deadline for leased in await old.lease_messages(Channel.SMS, 10)}
+    assert found[before.id] == pytest.approx(before.deadline, abs=1.0)
+    assert found[after.id] >= after.deadline - 3.5
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_begins_alone_waits_a_second_at_most_for_others_to_speak_of_the_clock(
+    redis: tuple[RedisLink, ShiftedClock],
+) -> None:
+    """Its former self ended a minute ago, and a peer did: what they said last of deadlines counts."""
+    link, clock = redis
+    host = Away(reactor, 0.0)
+    for name in ("two", "one"):
+        old = RedisStore(link, host, PREFIX, name)
+        await old.beat(first=True, dead_after=15)
+        await old.beat(first=False, dead_after=15)
+    await old.accept(sms(host), "f")
+    clock.advance(60)
+    host.off += 60
+    new = RedisStore(link, host, PREFIX, "one")
+    await new.beat(first=True, dead_after=15)
+    await new.beat(first=False, dead_after=15)
+    assert len(await new.lease_messages(Channel.SMS, 10)) == 1
 
 
 @pytest.mark.parametrize("jump", [0.0, -3600.0, 3600.0])

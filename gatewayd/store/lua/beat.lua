@@ -3,6 +3,7 @@
 --         count(of this process's heartbeat that it heard of last; 0 before) alone(0|1: no peer lived then)
 --         lag(ms by which deadlines lag behind this clock, which was set; '' where the process does not know)
 --         restated(the name of the dataset to which this process has said all that it remembers)
+--         known(this moment by this clock, in ms, as the process knows it)
 -- reply   dataset.BeatReply, by its names (msgpack)
 -- holds   the process that began last owns the instance's name; an older one of the same name learns it here, and has no
 --         call any more whose caller may hear that nothing was stored
@@ -55,14 +56,16 @@ local function time_to_restate(dataset, named, dead_after)
 end
 
 -- The least lag of those that live is taken: the host of one may have slept, whose own clock lags by that alone.
-local function keep_lag(lag, before, told_at, told_by)
+local function keep_lag(lag, before, told_at, told_by, known)
   if lag == '' then return end
+  -- The clock was set, and the process hears of it only now.
+  if math.abs(NOW - known) > TWO_BEATS then lag = lag + NOW - known end
   if told_by == BOOT or math.abs(NOW - told_at) > RESTATING or math.abs(lag) <= math.abs(before) then
-    call('HSET', KEY.beats, 'lag', lag, 'lag_at', now, 'lag_by', BOOT)
+    call('HSET', KEY.beats, 'lag', as_text(lag), 'lag_at', now, 'lag_by', BOOT)
   end
 end
 
-local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, restated)
+local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, restated, known)
   local time = {math.floor(NOW / 1000), NOW % 1000 * 1000}
   if is_first == 1 then
     local former = call('HGET', KEY.boots, INSTANCE)
@@ -101,7 +104,7 @@ local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, re
     end
   end
   call('HSET', KEY.beats, 'last', now, 'steady', steady)
-  keep_lag(lag, lag_before, tonumber(lag_at or '0'), lag_by)
+  keep_lag(lag, lag_before, tonumber(lag_at or '0'), lag_by, known)
   call('ZADD', KEY.instances, now, INSTANCE)
   all_heard_before(undecided)
   local dead = NOW - steady >= dead_after and call('ZRANGEBYSCORE', KEY.instances, '-inf', NOW - dead_after) or {}
@@ -124,7 +127,9 @@ local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, re
   local peers = call('ZCOUNT', KEY.instances, lately, '+inf') - 1
   local may_be_peers = peers > 0 or heard_of > 0 and is_alone == 0
   local wait = named and may_be_peers and time_to_restate(dataset, tonumber(named), dead_after) or 0
+  local is_old = lag_at and (NOW < lag_at + 0 or NOW - lag_at > TWO_BEATS)
+  local lag_said = not (is_first == 1 and is_old and peers > 0) and lag_before or nil
   local heartbeat = {name = dataset, count = beats, missing = missing, peers = peers, wait = wait / 1000}
   return cmsgpack.pack({ours = true, clock = time, dead = dead, paused = call('SMEMBERS', KEY.paused), back = back,
-    lag = lag_before, heartbeat = heartbeat})
+    lag = lag_said, heartbeat = heartbeat})
 end
