@@ -1,4 +1,4 @@
-"""The ways out of a channel by name, SMSCs or vendors: how they begin, end, stand, and are replaced by a reload.
+"""The ways out of a channel by name, relays, SMSCs or vendors: how they begin, end, stand, and what a reload does.
 
 Knows no message, and not what a way speaks.
 """
@@ -8,7 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -26,7 +26,7 @@ def count_nothing(way: str, status: str, seconds: float) -> None:
 
 
 class KeptWay(Reconfigurable[Settings], Protocol[Settings]):
-    """One SMSC or vendor."""
+    """One relay, SMSC or vendor."""
 
     name: str
 
@@ -139,7 +139,7 @@ class KeptWays(Service, Generic[W]):
 
         def gone(result: Failure | None) -> None:
             self._leaving.discard(leaving)
-            if isinstance(result, Failure):
+            if isinstance(result, Failure) and not result.check(CancelledError):
                 self.log.failure("{way} did not stop well", result, way=way.name)
 
         leaving.addBoth(gone)

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
 from zope.interface import implementer
 
@@ -19,9 +18,9 @@ from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.failover import Setback, first_that_takes
 from gatewayd.core.interfaces import BeforeWire, IChannel
-from gatewayd.core.model import Handed, Order, WayState
+from gatewayd.core.kept_ways import KeptWays
+from gatewayd.core.model import Handed, Order
 from gatewayd.core.rate import NotNow, OwnSequence, Rate, Reserve
-from gatewayd.core.replace import replace_changed
 from gatewayd.core.tokens import Keys
 from gatewayd.smtp.added_headers import esp_header, header_lines
 from gatewayd.smtp.commands import Envelope
@@ -52,7 +51,7 @@ class _LabelSending:
 
 
 @implementer(IChannel)
-class SmtpChannel(Service):
+class SmtpChannel(KeptWays[RelayRoute]):
     """Hands email to relays. A Service: starting it probes the relays, stopping it lets what is on the wire finish.
 
     `return_domain` is [bounces] domain, empty without that table; `base_url` is [public]'s, empty without it.
@@ -82,29 +81,15 @@ class SmtpChannel(Service):
         self._return_domain = return_domain
         self._base_url = base_url
         self._settings = PoolSettings(timeouts or Timeouts(), own_name, jitter, reserve)
-        self._routes: dict[str, RelayRoute] = {}
         self._labels: dict[str, _LabelSending] = {}
-        self._leaving: list[Deferred[None]] = []
+        super().__init__(relays, LIVE_KEYS, lambda name, relay: RelayRoute(reactor, name, relay, self._settings))
         self.reconfigure(relays, labels)
 
     # -- the service --------------------------------------------------------------------------------------------
 
-    def startService(self) -> None:
-        """Probe all relays."""
-        Service.startService(self)
-        for route in self._routes.values():
-            route.start()
-
-    def stopService(self) -> Deferred[None]:
-        """Take nothing new; what is on the wire gets its answer, within `drain` seconds."""
-        Service.stopService(self)
-        return Deferred.fromCoroutine(self._stop())
-
     async def _stop(self) -> None:
-        closing = [route.stop() for route in self._routes.values()] + self._leaving
-        if not await has_ended(DeferredList(closing, consumeErrors=True), self._reactor, self._drain):
-            for route in self._routes.values():
-                route.abort()
+        # What has not ended then is cancelled: it closes its connections at once.
+        await has_ended(Deferred.fromCoroutine(super()._stop()), self._reactor, self._drain)
 
     def reconfigure(self, relays: Mapping[str, Relay], labels: Mapping[str, Label]) -> None:
         """Take over another configuration; connections to relays that stay the same stay open.
@@ -112,15 +97,7 @@ class SmtpChannel(Service):
         Raises ValueError where a label's DKIM key can't sign; then nothing has changed.
         """
         self._labels = {name: self._sending(name, label) for name, label in labels.items()}
-        self._routes, left = replace_changed(self._routes, relays, LIVE_KEYS, self._route)
-        self._leaving = [leaving for leaving in self._leaving if not leaving.called]
-        self._leaving += [route.stop() for route in left]
-
-    def _route(self, name: str, relay: Relay) -> RelayRoute:
-        route = RelayRoute(self._reactor, name, relay, self._settings)
-        if self.running:
-            route.start()
-        return route
+        self._replace(relays)
 
     def _sending(self, name: str, label: Label) -> _LabelSending:
         known = self._labels.get(name)
@@ -140,30 +117,14 @@ class SmtpChannel(Service):
         previews = Rate(self._reactor, f"previews:{name}", label.preview_rate, 0.0, own.reserve)
         return _LabelSending(label, brand, signer, previews)
 
-    def routes(self) -> Mapping[str, bool]:
-        """See IChannel."""
-        return {name: route.up for name, route in self._routes.items()}
-
     def why_not(self, routes: Sequence[str]) -> str:
-        """See IChannel."""
-        reasons = [self._routes[name].why_not for name in routes if name in self._routes]
+        """See IChannel. A relay that is not known to be up yet has to be tried."""
+        reasons = [self._ways[name].why_down() for name in routes if name in self._ways]
         return "; ".join(reasons) if all(reasons) and reasons else "" if reasons else _NONE_CONFIGURED
-
-    def heard_since(self, route: str) -> float:
-        """See IChannel. What a relay knows later comes as returned mail or an ESP's event."""
-        return 0.0
-
-    def tells_later(self, route: str) -> bool:
-        """See IChannel. Few relays know more than that they took a mail."""
-        return False
-
-    def states(self) -> Mapping[str, WayState]:
-        """See IChannel."""
-        return {name: route.state() for name, route in self._routes.items()}
 
     def handed_by(self, provider: str) -> int:
         """Mails that relays of this `provider` took since the start; where none has it, those of no provider."""
-        routes = [route for route in self._routes.values() if route.settings.provider in ("", provider)]
+        routes = [route for route in self._ways.values() if route.settings.provider in ("", provider)]
         of_it = [route for route in routes if route.settings.provider == provider]
         return sum(route.handed for route in of_it or routes)
 
@@ -180,17 +141,17 @@ class SmtpChannel(Service):
 
         async def by(name: str) -> Handed | Setback:
             nonlocal mail
-            route = self._routes[name]
+            route = self._ways[name]
             if self._reactor.seconds() >= order.message.deadline:
                 return Setback("its deadline passed")
-            if route.why_not:
-                return Setback(route.why_not)
+            if why := route.why_down():
+                return Setback(why)
             # Not before: thousands of messages may wait for a relay that is down.
             mail = mail or await self._prepare(order, sending)
             headers = esp_header(route.settings.provider, order.message.id, self._keys)
             return await route.try_once(order.message, self._envelope(order, mail), mail, headers, before_wire)
 
-        routes = [name for name in order.routes if name in self._routes]
+        routes = [name for name in order.routes if name in self._ways]
         return await first_that_takes(routes, by, none=_NONE_CONFIGURED)
 
     async def _pace_preview(self, sending: _LabelSending) -> None:

@@ -7,8 +7,6 @@ relays or the store.
 from contextlib import nullcontext
 from typing import Any
 
-from twisted.internet.defer import Deferred
-
 from gatewayd.config import Relay
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure, Uncertain
 from gatewayd.core.failover import Setback
@@ -39,6 +37,12 @@ LIVE_KEYS = frozenset({"connections", "rate", "provider", "on_uncertain", "uncer
 class RelayRoute:
     """The relay `name`. It tries once; who tries again, and where, is not decided here."""
 
+    heard_since = 0.0
+    """What a relay knows later comes as returned mail or an ESP's event."""
+
+    tells_later = False
+    """Few relays know more than that they took a mail."""
+
     def __init__(self, reactor: Any, name: str, relay: Relay, settings: PoolSettings) -> None:
         self.name = name
         self._reactor = reactor
@@ -68,8 +72,7 @@ class RelayRoute:
         """Whether mail would go out now, as far as the latest connection tells."""
         return self._pool.health.up
 
-    @property
-    def why_not(self) -> str:
+    def why_down(self) -> str:
         """Why no message may be tried now; empty where one may."""
         if self._pool.may_be_used:
             return ""
@@ -103,13 +106,9 @@ class RelayRoute:
         """Probe at once and from now on."""
         self._pool.start()
 
-    def stop(self) -> Deferred[None]:
-        """Take nothing new; fires when what is on the wire has its answer."""
-        return self._pool.stop()
-
-    def abort(self) -> None:
-        """Close all connections at once."""
-        self._pool.abort()
+    async def stop(self) -> None:
+        """Take nothing new; returns when what is on the wire has its answer. Cancelled, it closes all connections."""
+        await self._pool.stop()
 
     def reconfigure(self, relay: Relay) -> None:
         """Go by `relay`, which differs in LIVE_KEYS only."""
