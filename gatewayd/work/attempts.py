@@ -18,10 +18,8 @@ from gatewayd.core.persist import persist
 from gatewayd.core.retry import RetryPolicy
 from gatewayd.core.status import State
 from gatewayd.core.timeline import tried
-from gatewayd.work.copies import Copies
+from gatewayd.work.copies import Copies, Policies, Policy, SaidUncertain
 from gatewayd.work.marks import Mark, Marks
-from gatewayd.work.policies import Policies, Policy
-from gatewayd.work.said import SaidUncertain
 from gatewayd.work.statuses import RecentStatuses
 from gatewayd.work.tries import after, is_worth_a_line
 

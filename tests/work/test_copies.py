@@ -1,4 +1,4 @@
-"""When another copy may leave of what may have been taken."""
+"""When another copy may leave of what may have been taken, and what the audit log has of it."""
 
 import pytest
 
@@ -6,8 +6,7 @@ from gatewayd.config.ways import Relay
 from gatewayd.core.model import Channel, Email, Leased, Message
 from gatewayd.core.retry import RELAY
 from gatewayd.core.status import State
-from gatewayd.work.copies import Copies
-from gatewayd.work.policies import Policies
+from gatewayd.work.copies import Copies, Policies, SaidUncertain
 
 NOW = 10_000.0
 MESSAGE = Message("id", "u", "amazing", "p", Email("a@amazing.co", "Hi", body="Hello"), NOW - 60, NOW + 3600)
@@ -44,3 +43,24 @@ def test_a_relay_that_got_another_name_at_a_restart_still_holds() -> None:
     assert (renamed.holds("main"), renamed.wait("main"), renamed.holds("backup")) == (True, 3.0, False)
     assert not Policies(Channel.EMAIL, {"backup": Relay(host="relay.example")}).holds("main")
     assert Policies(Channel.SMS, {"uk": Relay(host="relay.example")}).holds("world")
+
+
+def test_each_copy_is_new_once() -> None:
+    """However often it is looked at; another message's copies are its own."""
+    said = SaidUncertain()
+    assert [said.is_new("a", 1), said.is_new("a", 1), said.is_new("b", 1)] == [True, False, True]
+    assert [said.is_new("a", 2), said.is_new("a", 2)] == [True, False]
+
+
+def test_a_store_that_counts_fewer_copies_than_were_said_has_forgotten_some() -> None:
+    """They are no new ones."""
+    said = SaidUncertain()
+    assert [said.is_new("a", 2), said.is_new("a", 0), said.is_new("a", 1)] == [True, False, False]
+
+
+def test_the_first_said_are_forgotten_first() -> None:
+    """Where there are too many; another copy of one makes it a late one."""
+    said = SaidUncertain(most=2)
+    assert [said.is_new(one, 1) for one in "ab"] == [True, True]
+    assert [said.is_new("a", 2), said.is_new("c", 1)] == [True, True]
+    assert [said.is_new("a", 2), said.is_new("c", 1), said.is_new("b", 1)] == [False, False, True]
