@@ -11,10 +11,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IChannel, IShownToPeople
@@ -22,8 +21,6 @@ from gatewayd.core.model import Channel, Degraded, QueueState, WayState
 from gatewayd.core.regularly import Regularly
 from gatewayd.operators.degraded_figures import full, left_behind, not_ready, unworked, whom_it_hits
 from gatewayd.operators.metrics import Counts, Metrics
-
-log = Logger()
 
 PATIENCE = 2.0
 """Seconds that Redis has to answer before an operator is told that it does not."""
@@ -140,33 +137,32 @@ class Watch(MultiService):
 
     async def look(self) -> Snapshot:
         """A snapshot of this moment; never raises where Redis is silent. Sets the gauges on the way."""
-        ways = {channel: way.states() for channel, way in self.channels.items()}
+        ways = self._ways()
         for channel, states in ways.items():
             self._metrics.show_ways(channel, states)
-        at = self._clock.seconds()
+        seen = Snapshot(
+            self._clock.seconds(), ways=ways, callback_hosts=self._callback_hosts(), directories=self._directories()
+        )
         try:
-            return await Deferred.fromCoroutine(self._ask(at, ways)).addTimeout(PATIENCE, self._clock)
+            seen = await Deferred.fromCoroutine(self._with_counts(seen)).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
             self._metrics.redis_silent()
             self._redis_trouble = trouble(error)
-            return Snapshot(
-                at,
-                redis_trouble=self._redis_trouble,
-                ways=ways,
-                callback_hosts=self._callback_hosts(),
-                directories=self._directories(),
-                degraded=self.degraded(),
-            )
+            seen = replace(seen, redis_trouble=self._redis_trouble)
+        return replace(seen, degraded=self.degraded())
+
+    def _ways(self) -> Mapping[Channel, Mapping[str, WayState]]:
+        return {channel: way.states() for channel, way in self.channels.items()}
 
     def degraded(self) -> tuple[Degraded, ...]:
         """What does not work for somebody at this moment, whatever makes us not ready included; sets its gauge."""
-        ways = {channel: way.states() for channel, way in self.channels.items()}
         named = (*self._degraded(), *self._left_behind, *self._full, *self._unworked)
-        found = tuple(sorted((*named, *whom_it_hits(self._redis_trouble, ways, named))))
+        found = tuple(sorted((*named, *whom_it_hits(self._redis_trouble, self._ways(), named))))
         self._metrics.show_degraded(found)
         return found
 
-    async def _ask(self, at: float, ways: Mapping[Channel, Mapping[str, WayState]]) -> Snapshot:
+    async def _with_counts(self, seen: Snapshot) -> Snapshot:
+        """The same with what Redis says."""
         seconds, counts, queues, letters, paused = await self._asked_at_once()
         self._left_behind = tuple(left_behind(counts, self._why_left))
         self._full = tuple(full(queues, self._max_queued, was_full=bool(self._full)))
@@ -177,18 +173,7 @@ class Watch(MultiService):
         self._metrics.show_messages(counts, queues)
         self._metrics.show_dead(dead)
         self._metrics.show_paused(paused)
-        return Snapshot(
-            at,
-            redis_seconds=seconds,
-            counts=counts,
-            queues=queues,
-            dead=dead,
-            paused=paused,
-            ways=ways,
-            callback_hosts=self._callback_hosts(),
-            directories=self._directories(),
-            degraded=self.degraded(),
-        )
+        return replace(seen, redis_seconds=seconds, counts=counts, queues=queues, dead=dead, paused=paused)
 
     async def _asked_at_once(self) -> tuple[Any, ...]:
         """One after the other they would take longer than PATIENCE over a Redis that messages flow through."""
@@ -204,8 +189,7 @@ class Watch(MultiService):
         """How things are, in one line, by the latest sample: first what does not work, a refused reload before all."""
         latest = self.samples[-1] if self.samples else None
         waiting = sum(queue.waiting + queue.leased for queue in latest.queues.values()) if latest else 0
-        ways = {channel: way.states() for channel, way in self.channels.items()}
-        troubles = [*not_ready("", ways), *(one.text for one in sorted(self.degraded(), key=_reload_first))]
+        troubles = [*not_ready("", self._ways()), *(one.text for one in sorted(self.degraded(), key=_reload_first))]
         if troubles:
             more = f" (and {len(troubles) - 1} more: gatewayctl status)" if len(troubles) > 1 else ""
             return f"{troubles[0]}{more}"
@@ -213,14 +197,13 @@ class Watch(MultiService):
 
     async def reasons(self) -> tuple[str, ...]:
         """As Snapshot.reasons, asked now, with one short question to Redis."""
-        ways = {channel: way.states() for channel, way in self.channels.items()}
         try:
             await Deferred.fromCoroutine(self._store.ping()).addTimeout(PATIENCE, self._clock)
         except (StoreUnavailable, TooLate) as error:
             self._redis_trouble = trouble(error)
         else:
             self._redis_trouble = ""
-        return tuple(not_ready(self._redis_trouble, ways))
+        return tuple(not_ready(self._redis_trouble, self._ways()))
 
     async def _first_sample(self) -> None:
         # At once there is none: Redis is not connected yet. The status line waits for one.
@@ -228,14 +211,7 @@ class Watch(MultiService):
             await self._sample()
 
     async def _sample(self) -> None:
-        try:
-            snapshot = await self.look()
-        except CancelledError:
-            raise
-        except Exception:
-            # A sample missed is a gap in a plot; the loop that takes the next one must live on.
-            log.failure("a bug: the dashboard lacks one sample")
-            return
+        snapshot = await self.look()
         if not snapshot.redis_trouble:
             self.samples.append(self._sharing_keys(snapshot.sample()))
 

@@ -4,12 +4,11 @@ Owns when this is done, and what becomes of a failure; what a heartbeat is stand
 """
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError
-from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink, IStore
@@ -29,8 +28,6 @@ BEAT = 1.0
 class Keeper(MultiService):
     """The heartbeat and the chores of one instance, which never wait for each other. Callables: see Presence."""
 
-    log = Logger()
-
     def __init__(
         self,
         clock: Any,
@@ -46,23 +43,22 @@ class Keeper(MultiService):
         instance: str,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._clock = clock
-        self._presence = Presence(
+        presence = Presence(
             store, outboxes, on_paused=on_paused, on_usurped=on_usurped, last_words=last_words, instance=instance
         )
         self._last_words = last_words
-        self._chores = Chores(
+        chores = Chores(
             store,
             outboxes,
-            self._presence,
+            presence,
             evidence=evidence,
             marks=marks,
             statuses=statuses,
             last_words=last_words,
         )
         # Each for itself: a heartbeat that waited for chores made peers take a living process' leases.
-        for name, work in (("heartbeat", self._presence.beat), ("chores", self._chores.do)):
-            part = Regularly(clock, BEAT, partial(self._do, name, work), f"the {name} of this process", finishes=True)
+        for name, work in (("heartbeat", presence.beat), ("chores", chores.do)):
+            part = Regularly(clock, BEAT, partial(_unless_away, work), f"the {name} of this process", finishes=True)
             part.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
@@ -70,13 +66,8 @@ class Keeper(MultiService):
         self._last_words.recall()
         super().startService()  # type: ignore[no-untyped-call]
 
-    async def _do(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await work()
-        except CancelledError:
-            raise
-        except StoreUnavailable:
-            # The next one comes in a second.
-            pass
-        except Exception:
-            self.log.failure("a bug: the {name} of this process failed; the next comes in a second", name=name)
+
+async def _unless_away(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Where Redis does not answer, the next one comes in a second."""
+    with suppress(StoreUnavailable):
+        await work()
