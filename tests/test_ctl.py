@@ -27,8 +27,9 @@ from admin_world import KEYS, SMS, World
 from certificates import Authority
 from ctl_words import VERBS
 from gatewayd import ctl
+from gatewayd.config import endpoint_words
 from gatewayd.core.model import BindState, Decision, WayState
-from gatewayd.operators.adminclient import AdminClient, NoDaemon, _split, open_client
+from gatewayd.operators.adminclient import AdminClient, NoDaemon, open_client
 from gatewayd.operators.audit import AuditLog
 from gatewayd.operators.command_line import command_line
 
@@ -550,8 +551,12 @@ def test_help_everywhere(words: list[str], capsys: pytest.CaptureFixture[str]) -
 
 def test_endpoint_strings_are_read_as_twisted_does() -> None:
     """A backslash takes the next character as it is."""
-    assert _split(r"unix:/run/a\:b.sock:mode=660") == ["unix", "/run/a:b.sock", "mode=660"]
-    assert _split(r"tcp6:9090:interface=\:\:1") == ["tcp6", "9090", "interface=::1"]
+    assert endpoint_words.words(r"unix:/run/a\:b.sock:mode=660") == endpoint_words.Words(
+        "unix", ("/run/a:b.sock",), {"mode": "660"}
+    )
+    assert endpoint_words.words(r"tcp6:9090:interface=\:\:1") == endpoint_words.Words(
+        "tcp6", ("9090",), {"interface": "::1"}
+    )
 
 
 @pytest.mark.parametrize(

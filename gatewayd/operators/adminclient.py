@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gatewayd.config import small_file
+from gatewayd.config.endpoint_words import port_of_server, words
 from gatewayd.core.model import Json
 from gatewayd.operators.orders import OPERATOR
 
@@ -190,39 +191,20 @@ def _listens(config: Path, instance: str) -> list[str]:
 
 def _client(listen: str) -> AdminClient | None:
     """The way to what listens on a Twisted server endpoint string; None for kinds that name no address."""
-    kind, *words = _split(listen)
-    plain = [word for word in words if not re.match(r"[A-Za-z]+=", word)]
-    named = dict(word.split("=", 1) for word in words if re.match(r"[A-Za-z]+=", word))
-    if kind == "unix":
-        path = named.get("address") or (plain[0] if plain else "")
+    said = words(listen)
+    first = next(iter(said.plain), "")
+    if said.kind == "unix":
+        path = said.named.get("address", first)
         return AdminClient(lambda: _UnixConnection(path), path) if path else None
-    if kind not in ("tcp", "tcp6", "ssl"):
-        return None
-    number = named.get("port") or (plain[0] if plain else "")
-    if not re.fullmatch("[0-9]{1,5}", number):
+    number = port_of_server(listen)
+    # Behind haproxy: a connection begins with the proxy's own line.
+    if listen.startswith("haproxy:") or not re.fullmatch("[0-9]{1,5}", number):
         return None
     port = int(number)
-    interface = named.get("interface", "")
-    host = "::1" if kind == "tcp6" and not interface else _ANY.get(interface, interface)
+    interface = said.named.get("interface", "")
+    host = "::1" if said.kind == "tcp6" and not interface else _ANY.get(interface, interface)
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    if kind == "ssl":
-        file = named.get("certKey") or named.get("privateKey", "")
+    if said.kind == "ssl":
+        file = said.named.get("certKey") or said.named.get("privateKey", "")
         return AdminClient(lambda: _OwnCertificate(host, port, file), where)
     return AdminClient(lambda: http.client.HTTPConnection(host, port, timeout=TIMEOUT), where)
-
-
-def _split(endpoint: str) -> list[str]:
-    """The words of an endpoint string; a backslash takes the next character as it is."""
-    words = [""]
-    escaped = False
-    for char in endpoint:
-        if escaped:
-            words[-1] += char
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        elif char == ":":
-            words.append("")
-        else:
-            words[-1] += char
-    return words
