@@ -8,7 +8,7 @@ from twisted.internet.testing import StringTransport
 
 from fakes import FakeEvidence
 from gatewayd.bounces.inbound import ReturnedMail
-from gatewayd.bounces.limits import LmtpLimits
+from gatewayd.bounces.lmtp_commands import LmtpLimits
 from gatewayd.core.model import Channel, Known
 from gatewayd.core.status import State
 from returned_mail import DOMAIN, ID, KEYS, address

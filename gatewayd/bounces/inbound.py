@@ -15,8 +15,8 @@ from twisted.internet import interfaces, protocol
 from twisted.internet.defer import Deferred
 
 from gatewayd.bounces.dsn import judge
-from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.bounces.lmtp import Arrived, LmtpSession
+from gatewayd.bounces.lmtp_commands import LmtpLimits
 from gatewayd.bounces.named import recipients_named
 from gatewayd.bounces.parts import Mail, header_fields, take_apart
 from gatewayd.bounces.reading import BounceReading, Kind

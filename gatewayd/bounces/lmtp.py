@@ -15,8 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from zope.interface import implementer
 
 from gatewayd.bounces.incoming import IncomingMail
-from gatewayd.bounces.limits import LmtpLimits
-from gatewayd.bounces.lmtp_commands import LmtpCommands, R, Then
+from gatewayd.bounces.lmtp_commands import LmtpCommands, LmtpLimits, R, Then
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.log import Logger
 from gatewayd.http.eager import write_now

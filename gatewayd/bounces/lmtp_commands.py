@@ -1,19 +1,38 @@
 """The commands of LMTP (RFC 2033): one line in, its answer out. Pure.
 
-Owns which command may follow which, for whom the next mail is, and how many faults a client may make. Knows no bytes
-of a mail, no connection and no time.
+Owns which command may follow which, for whom the next mail is, and how much a client may use of us. Knows no bytes of
+a mail, no connection and no time; of parameters SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531).
 """
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from gatewayd.bounces.envelope import read_path, refused_parameters
-from gatewayd.bounces.limits import LmtpLimits
-
 R = TypeVar("R")
+
+_PATH = re.compile(r"(FROM|TO):\s?<([^<>\x00-\x20\x7f]{0,1024})>((?: [^\x00-\x20\x7f]+)*) *", re.IGNORECASE)
+_BODIES = frozenset({"7BIT", "8BITMIME"})
+
+
+class LmtpLimits(Struct, frozen=True):
+    """What one session, and all of them together, may use. Seconds and bytes.
+
+    Of a mail the first `kept` bytes are kept; the rest is read, counted and thrown away. A peer that leaves our replies
+    unread for `unread` is hung up on.
+    """
+
+    max_size: int = 5_242_880
+    kept: int = 1 << 20
+    line: int = 2048
+    buffer: int = 16 << 10
+    errors: int = 5
+    connections: int = 50
+    idle: float = 60.0
+    session: float = 600.0
+    unread: float = 10.0
 
 
 class Then(Enum):
@@ -99,20 +118,20 @@ class LmtpCommands(Generic[R]):
         return self._fault(500, "5.5.1 this is LMTP")
 
     def _mail_from(self, rest: str) -> LmtpAnswer:
-        path = read_path("FROM", rest)
+        path = _read_path("FROM", rest)
         if not self._greeted or self._sender is not None:
             return self._fault(503, "5.5.1 bad sequence of commands")
         if path is None:
             return self._fault(501, "5.1.7 bad sender")
         sender, parameters = path
-        refusal = refused_parameters(parameters, self._limits.max_size)
+        refusal = _refused_parameters(parameters, self._limits.max_size)
         if refusal is not None:
             return _answer(*refusal)
         self._sender = sender
         return _SENDER_OK
 
     def _rcpt_to(self, rest: str) -> LmtpAnswer:
-        path = read_path("TO", rest)
+        path = _read_path("TO", rest)
         if self._sender is None:
             return self._fault(503, "5.5.1 need MAIL first")
         if path is None:
@@ -170,3 +189,23 @@ _COMMANDS: dict[bytes, Callable[[LmtpCommands[Any], str], LmtpAnswer]] = {
     b"BDAT": LmtpCommands._refuse,
     b"STARTTLS": LmtpCommands._refuse,
 }
+
+
+def _read_path(word: str, rest: str) -> tuple[str, list[str]] | None:
+    """The address and the parameters behind `word` (FROM or TO); None where that is not what `rest` has."""
+    path = _PATH.fullmatch(rest)
+    if path is None or path[1].upper() != word:
+        return None
+    return path[2], path[3].split()
+
+
+def _refused_parameters(parameters: list[str], max_size: int) -> tuple[int, str] | None:
+    """Code and text for the first parameter of MAIL that can't be met; None where there is none."""
+    for parameter in parameters:
+        name, _, value = parameter.upper().partition("=")
+        if name == "SIZE" and value.isdecimal() and len(value) <= 20:
+            if int(value) > max_size:
+                return 552, "5.3.4 message too big"
+        elif (name, value) != ("SMTPUTF8", "") and not (name == "BODY" and value in _BODIES):
+            return 555, "5.5.4 unknown parameter"
+    return None

@@ -9,8 +9,8 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
-from gatewayd.bounces.limits import LmtpLimits
 from gatewayd.bounces.lmtp import LmtpSession
+from gatewayd.bounces.lmtp_commands import LmtpLimits
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Evidence
 from gatewayd.core.status import Event

@@ -16,7 +16,7 @@ from twisted.internet import defer, reactor
 from twisted.internet.threads import deferToThread
 
 from gatewayd.bounces.inbound import PREFIXES
-from gatewayd.bounces.limits import LmtpLimits
+from gatewayd.bounces.lmtp_commands import LmtpLimits
 from gatewayd.core.status import Event
 from returned_mail import ASKED, ID, KEYS, arf, dsn, mail
 
