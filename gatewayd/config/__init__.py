@@ -31,9 +31,9 @@ from gatewayd.config.players import (
 from gatewayd.config.process import Admin, Api, Bounces, Esp, Gatewayd, Public, Redis
 from gatewayd.config.profiles import filled, profiles
 from gatewayd.config.providers import Provider, ProviderAnswer, ProviderMatch, ProviderReports
-from gatewayd.config.regions import is_region
 from gatewayd.config.secret import Secret, read_secret
 from gatewayd.config.table import Table
+from gatewayd.config.values import is_region
 from gatewayd.config.ways import DataCodings, Domains, Relay, Smsc
 from gatewayd.config.wording import encoding_error, fault, toml_error, without_follow_ups
 

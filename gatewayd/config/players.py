@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, ValidationInfo
 
-from gatewayd.config.regions import Region
 from gatewayd.config.secret import RevealedSecret, Secret, printable, secret
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, duration
-from gatewayd.config.values import ReachedUrl, Text, header_name
+from gatewayd.config.values import ReachedUrl, Region, Text, header_name
 
 Column = Literal[
     "id",

@@ -4,11 +4,12 @@ A wrong value is a ValueError whose text goes on behind the key's path.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from gatewayd.config import several
 from gatewayd.config.secret import Secret, secret
 
 
@@ -57,7 +58,7 @@ def _tlvs(value: object) -> object:
             found[number] = _tlv_octets(text)
         except ValueError as error:
             faults.append((str(tag), str(error)))
-    several.raise_each(faults)
+    _raise_each(faults)
     return tuple(found.items())
 
 
@@ -103,8 +104,18 @@ def _statuses(value: object) -> object:
         elif meaning not in get_args(Meaning):
             faults.append((str(code), f"must be one of {', '.join(map(repr, get_args(Meaning)))}"))
         found[status] = meaning
-    several.raise_each(faults)
+    _raise_each(faults)
     return found
+
+
+def _raise_each(faults: Iterable[tuple[str, str]]) -> None:
+    """Raises ValidationError, by which each of several faults of one value is told behind its own key."""
+    lines = [
+        InitErrorDetails(type=PydanticCustomError("value_error", "{text}", {"text": text}), loc=(key,), input=None)
+        for key, text in faults
+    ]
+    if lines:
+        raise ValidationError.from_exception_data("table", lines)
 
 
 Meaning = Literal["retry", "rejected", "throttled"]

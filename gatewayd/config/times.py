@@ -4,18 +4,18 @@ A wrong value is a ValueError whose text goes on behind the key's path.
 """
 
 import re
+from datetime import datetime, timedelta
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Struct
 from pydantic import AfterValidator, BeforeValidator
 
-from gatewayd.config.quiet import QuietHours
-
 LONGEST = 3653 * 86400.0
 """Seconds of the longest time in the file: what is reckoned in days or milliseconds stays within reach."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DAY = 24 * 60  # minutes
 _PER = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -71,6 +71,40 @@ def _quota(value: object) -> Quota | None:
         return None
     count, _, unit = str(value).partition("/")
     return Quota(float(count), _PER[unit], str(value))
+
+
+class QuietHours(Struct, frozen=True):
+    """Players are left alone from `begin` to `end` (minutes after midnight); over midnight where `end` is smaller."""
+
+    begin: int
+    end: int
+
+    @property
+    def seconds(self) -> float:
+        """How long they last, but on a day on which the clocks are changed."""
+        return (self.end - self.begin) % _DAY * 60.0
+
+    def until(self, zone: str, now: float) -> float:
+        """When the quiet hours end that `now` lies in (seconds since the epoch), 0 where it lies in none.
+
+        By the clocks of `zone` (an IANA name): on the day on which they are changed the hours are as long as these
+        clocks say.
+        """
+        clocks = ZoneInfo(zone)
+        here = datetime.fromtimestamp(now, clocks)
+        minute = here.hour * 60 + here.minute
+        if not (minute - self.begin) % _DAY < (self.end - self.begin) % _DAY:
+            return 0.0
+        end = here.replace(hour=self.end // 60, minute=self.end % 60, second=0, microsecond=0, fold=0)
+        if self.end <= minute:
+            end += timedelta(days=1)
+        if end.timestamp() <= now:
+            # These clocks were set back, and show the end a second time.
+            end = end.replace(fold=1)
+        return max(end.timestamp(), now + 1.0)
+
+    def __str__(self) -> str:
+        return "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in (self.begin, self.end))
 
 
 def _quiet_hours(value: object) -> QuietHours | None:

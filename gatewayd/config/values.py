@@ -13,7 +13,6 @@ import idna
 from pydantic import AfterValidator, BeforeValidator, Field, Strict
 
 from gatewayd.config.host_names import ascii_host, ascii_pattern, ascii_url
-from gatewayd.config.senders import why_no_sms_sender
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -86,6 +85,14 @@ def _is_ipv6(text: str) -> bool:
 
 def _if_any(check: Callable[[str], str]) -> Callable[[str], str]:
     return lambda value: check(value) if value else value
+
+
+_SMS_SENDER = re.compile(r"\+?[0-9]{3,15}|(?![+\s])[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,11}")
+
+
+def why_no_sms_sender(text: str) -> str:
+    """Why `text` can be nobody's sender, to stand behind the name of its field or key; "" for a number or a name."""
+    return "" if _SMS_SENDER.fullmatch(text) else "is neither a number nor a name of at most 11 characters"
 
 
 def _sms_sender(value: str) -> str:
@@ -183,6 +190,27 @@ def check_host_of(url: str) -> str:
     return url
 
 
+_MEANT = {"UK": "GB"}
+"""What people write for a country whose code is another."""
+
+
+def is_region(text: str) -> bool:
+    """Whether numbers without a country code can be read as this country's."""
+    # Only a file that names one waits for this import.
+    from phonenumbers import SUPPORTED_REGIONS
+
+    return text in SUPPORTED_REGIONS
+
+
+def _region(text: str) -> str:
+    if not text or is_region(text):
+        return text
+    capitals = text.strip().upper()
+    meant = _MEANT.get(capitals, capitals)
+    hint = f" (did you mean {meant}?)" if is_region(meant) else ""
+    raise ValueError(f"is no country's code by ISO 3166, such as GB{hint}")
+
+
 def _host_and_port(value: str) -> str:
     match = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^\s:\[\]]+)(?::([0-9]{1,5}))?", value)
     if match is None or not 1 <= int(match[2] or 1) <= 65535:
@@ -211,6 +239,8 @@ ReachedUrlOrNone = Annotated[str, AfterValidator(_if_any(http_url)), AfterValida
 SmsSender = Annotated[str, AfterValidator(_sms_sender)]
 EmailSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_email_senders)], ...], Strict(False)]
 SmsSenders = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(_sms_senders)], ...], Strict(False)]
+Region = Annotated[str, AfterValidator(_region)]
+"""A country's code by ISO 3166, as GB, by which numbers without one are read; or none."""
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gatewayd.config.esp import EspName
-from gatewayd.config.regions import Region
 from gatewayd.config.secret import Secret, SecretText
 from gatewayd.config.smpp_values import (
     AddressRange,
@@ -19,7 +18,7 @@ from gatewayd.config.smpp_values import (
 )
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, Rate
-from gatewayd.config.values import Count, HeaderFields, Helo, Host, Hosts, Octet, Pins, Port
+from gatewayd.config.values import Count, HeaderFields, Helo, Host, Hosts, Octet, Pins, Port, Region
 
 Provider = Literal["", EspName]
 

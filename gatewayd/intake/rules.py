@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from gatewayd.config import Label
-from gatewayd.config.senders import why_no_sms_sender
+from gatewayd.config.values import why_no_sms_sender
 from gatewayd.core import mailbox
 from gatewayd.core.callback_urls import why_own_refused, why_refused
 from gatewayd.core.contact import readable_email

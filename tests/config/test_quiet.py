@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gatewayd.config.quiet import QuietHours
+from gatewayd.config.times import QuietHours
 
 LONDON = "Europe/London"
 NIGHT = QuietHours(22 * 60, 8 * 60)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gatewayd.config.senders import why_no_sms_sender
+from gatewayd.config.values import why_no_sms_sender
 
 
 @pytest.mark.parametrize(
