@@ -5,8 +5,7 @@ these and no neighbour. Times are seconds since the epoch.
 """
 
 from gatewayd.core.interfaces.accepting import Acceptance, IAccepting
-from gatewayd.core.interfaces.callbacks import ICallbacks
-from gatewayd.core.interfaces.channels import BeforeWire, IChannel, ISharedRoutes
+from gatewayd.core.interfaces.channels import BeforeWire, ICallbacks, IChannel, ISharedRoutes
 from gatewayd.core.interfaces.directories import IRecipientDirectory, IRecipientDirectoryMaker, IRecipients
 from gatewayd.core.interfaces.evidence import EvidenceSink
 from gatewayd.core.interfaces.facts import IFacts

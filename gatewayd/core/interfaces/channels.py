@@ -1,4 +1,4 @@
-"""A way out. It tries once, and marks a message right before its bytes are written."""
+"""The ways out: to a next hop, which tries once and marks a message right before its bytes; and to the caller."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -49,3 +49,15 @@ class ISharedRoutes(Interface):
 
     def knows(route: str) -> bool:
         """Whether this route is one of this channel's."""
+
+
+class ICallbacks(Interface):
+    """The way to tell the caller a status."""
+
+    async def get(url: str, *, allow_private: bool = False, asker: str = "") -> tuple[int, bytes]:
+        """HTTP status and body (bounded) of one GET; no redirect is followed.
+
+        With `allow_private` the host may be at a private or loopback address. Raises TemporaryFailure, with `counts`
+        false where nothing was tried; PermanentFailure where `url` cannot be asked at all. `asker` names who was
+        turned away once the host is up again.
+        """

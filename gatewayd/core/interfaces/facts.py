@@ -1,12 +1,20 @@
-"""What evidence asks of the store: whose a fact is, and what it changes.
+"""What evidence asks of the store: whose a fact is, and what it changes. Others ask the former, too.
 
 Times are seconds since the epoch.
 """
 
 from collections.abc import Sequence
 
-from gatewayd.core.interfaces.about import IAbout
-from gatewayd.core.model import Evidence, Receipt
+from zope.interface import Interface
+
+from gatewayd.core.model import Evidence, Known, Receipt
+
+
+class IAbout(Interface):
+    """What is known of a message beside its content. May raise StoreUnavailable."""
+
+    async def about(message_id: str) -> Known | None:
+        """What is kept of one message: whose it is, where it went and when."""
 
 
 class IFacts(IAbout):

@@ -6,7 +6,7 @@ Times are seconds since the epoch.
 import math
 from collections.abc import Mapping, Sequence
 
-from gatewayd.core.interfaces.about import IAbout
+from gatewayd.core.interfaces.facts import IAbout
 from gatewayd.core.model import AuditHead, Channel, DeadLetter, Erased, Kept, QueueState, Stopped, Trace, Waiting
 
 

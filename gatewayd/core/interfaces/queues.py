@@ -5,7 +5,7 @@ Times are seconds since the epoch.
 
 from collections.abc import Callable, Sequence
 
-from gatewayd.core.interfaces.about import IAbout
+from gatewayd.core.interfaces.facts import IAbout
 from gatewayd.core.model import Channel, Handed, Leased, Message, ReportJob, SettledSent
 from gatewayd.core.status import State
 
