@@ -23,14 +23,13 @@ from gatewayd.core.tokens import Keys
 from gatewayd.http.door import Answer
 from gatewayd.http.routes import Route, Routes, static_routes
 from gatewayd.http.site import Site
-from gatewayd.operators.actions import PAGES
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.houserules import MAX_BODY, Endpoint, HouseDoor, json_answer
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.orders import Wrong
-from gatewayd.operators.pages import BrowserPages
+from gatewayd.operators.pages import PAGES, BrowserPages
 from gatewayd.operators.player_verbs import PlayerVerbs
 from gatewayd.operators.recent import RecentTroubles
 from gatewayd.operators.stop_orders import StopOrders

@@ -1,4 +1,4 @@
-"""The words of gatewayctl: its verbs, what each takes, and what --help and a wrong use say.
+"""The words of gatewayctl: its verbs, what each takes, how times are given, and what --help and a wrong use say.
 
 Knows not what a verb does: that is given as a function for each.
 """
@@ -6,14 +6,15 @@ Knows not what a verb does: that is given as a function for each.
 import argparse
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
 from typing import NoReturn
 
 from gatewayd import __version__
 from gatewayd.core.ids import CONTROL
-from gatewayd.operators.given_times import length, moment
-from gatewayd.operators.orders import MOST_DEAD_LETTERS
+from gatewayd.operators.orders import LONGEST_LIFT, MOST_DEAD_LETTERS
 
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 
@@ -204,3 +205,46 @@ def phone(text: str) -> str:
     if not re.fullmatch(r"\+?[0-9]{1,15}", text):
         raise argparse.ArgumentTypeError("must be a number such as +447700900123")
     return text
+
+
+def length(text: str) -> float:
+    """`text` as seconds: 30m, 1h. Raises ArgumentTypeError."""
+    try:
+        seconds = _seconds_in(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a length of time such as 1h (0s: the guard stands again)"
+        ) from None
+    if seconds > LONGEST_LIFT:
+        raise argparse.ArgumentTypeError(f"{text!r} is longer than 7d")
+    return seconds
+
+
+def moment(text: str, now: float) -> float:
+    """`text` as a moment: a time in ISO 8601 (UTC where it names no zone, as all that is printed), or so long ago (7d).
+
+    Raises ArgumentTypeError.
+    """
+    with suppress(ValueError):
+        return now - min(_seconds_in(text), now)
+    try:
+        return _moment_in(text)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a time such as 2026-01-31T12:00 nor one such as 7d"
+        ) from None
+
+
+def _moment_in(text: str) -> float:
+    found = datetime.fromisoformat(text)
+    seconds = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    if seconds < 0:
+        raise ValueError
+    return seconds
+
+
+def _seconds_in(text: str) -> float:
+    # Here, because most commands need nothing of the configuration's reader, which takes long to import.
+    from gatewayd.config.times import seconds_in
+
+    return seconds_in(text)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from hmac import compare_digest
 from urllib.parse import quote
 
+from msgspec import Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.iweb import IRequest
@@ -15,7 +16,6 @@ from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IShownToPeople
 from gatewayd.core.model import Channel, Trace
 from gatewayd.http.door import Answer
-from gatewayd.operators.actions import ACTIONS
 from gatewayd.operators.dashboard import LISTED, SPANS, DashboardPages, Lists
 from gatewayd.operators.figures import DEAD_LIMIT, Watch
 from gatewayd.operators.houserules import Endpoint, asset, page, see_other
@@ -26,6 +26,57 @@ from gatewayd.operators.recent import RecentTroubles
 
 log = Logger()
 _DEAD_VERBS = ("retry", "drop")
+
+
+class Action(Struct, frozen=True):
+    """A verb with a confirmation page; `fields` are what it needs to know, and what `question` may name."""
+
+    question: str
+    consequence: str
+    button: str
+    fields: tuple[str, ...] = ()
+
+
+PAGES = frozenset({b"/", b"/trace", b"/dead-letters", b"/confirm", b"/do"})
+"""The paths that answer people; all others answer programs."""
+
+ACTIONS: dict[str, Action] = {
+    "pause": Action(
+        "Pause {channel} of {label}?",
+        "Requests are still accepted. Their messages wait until you resume, or end as failed at their deadline.",
+        "Pause",
+        ("label", "channel"),
+    ),
+    "resume": Action(
+        "Resume {channel} of {label}?",
+        "Everything that waited is sent from now on, as fast as the rates allow.",
+        "Resume",
+        ("label", "channel"),
+    ),
+    "retry": Action(
+        "Tell Smartico the dead statuses of {id} again?",
+        "They are queued as if they were new, and tried for another 48 hours.",
+        "Retry",
+        ("id",),
+    ),
+    "try-now": Action(
+        "Try {id} now?",
+        "It does not wait for its next try any longer. What is held as uncertain stays held: no second copy goes out.",
+        "Try now",
+        ("id",),
+    ),
+    "drop": Action(
+        "Forget the dead statuses of {id}?",
+        "Smartico will never hear of them. The message and its timeline stay.",
+        "Drop",
+        ("id",),
+    ),
+    "retry-all": Action(
+        "Tell Smartico all dead statuses again?",
+        "They are queued as if they were new. With a slow callback host this makes live statuses wait a little longer.",
+        "Retry all",
+    ),
+}
 
 
 class BrowserPages:
