@@ -89,10 +89,13 @@ class SmppSession:
         self._pending: dict[int, tuple[object, float]] = {}  # submits on the wire: token, written at
         self._late: dict[int, tuple[object, float]] = {}  # those that were given up, the same
         self._unanswered_in_a_row = 0
+        self._nacks: list[int] = []  # the statuses of nobody's nacks, of which it is not known yet what they answer
+        self._may_be_nacked: set[int] = set()  # the submits that these may answer
         self._bind_sequence = 0
         self._unbind_sequence = 0
         self._phase_ends = now + timers.bind  # unless the phase, or the peer's good-bye, is over before
-        self._enquired_at: float | None = None  # while an enquire_link of ours waits for its answer
+        self._enquired_at: float | None = None  # while an enquire_link of ours waits for a sign of life
+        self._enquiry = 0  # the sequence number of the latest one, until it is answered itself
         self._partial_since: float | None = None  # while a part of a PDU is there
         self._owed_unbind: int | None = None  # the sequence number of the peer's unbind, until it is answered
         self._owed_answers = 0  # the peer's requests that are not answered yet
@@ -241,7 +244,8 @@ class SmppSession:
         elif now >= min(self.heard_at, self._asked_at) + timers.enquire:
             # Whatever comes from a peer: there are those that leave who asks them nothing for long.
             self._asked_at = now
-            self._out.append(encode(smpp.EnquireLink(self._next_sequence())))
+            self._enquiry = self._next_sequence()
+            self._out.append(encode(smpp.EnquireLink(self._enquiry)))
             self._enquired_at = now
         return events
 
@@ -284,7 +288,7 @@ class SmppSession:
             case smpp.EnquireLink():
                 self._out.append(encode(smpp.EnquireLinkResp(pdu.sequence)))
             case smpp.EnquireLinkResp():
-                pass
+                self._enquiry = 0
             case smpp.BindResp():
                 self._bind_answered(pdu, events)
             case smpp.Unbind():
@@ -355,6 +359,12 @@ class SmppSession:
             self._bind_refused(pdu.status or Status.RINVCMDID, events)
         elif self.phase is Phase.UNBINDING and sequence in (self._unbind_sequence, _NOBODYS):
             self._close("unbind was answered by generic_nack", events, clean=True)
+        elif self._enquiry and sequence in (self._enquiry, _NOBODYS):
+            self._enquiry = 0
+        elif sequence == _NOBODYS and (self._pending or self._late):
+            self._nacks.append(pdu.status or Status.RINVCMDID)
+            self._may_be_nacked.update(self._pending, self._late)
+            self._tell_who_is_nacked(now, events)
         else:
             events.append(Noticed(f"generic_nack {smpp.status_name(pdu.status)} to nothing of ours"))
 
@@ -369,7 +379,18 @@ class SmppSession:
         self._unanswered_in_a_row = 0
         token, sent_at = waiting
         events.append(SubmitAnswered(token, status, message_id, late, now - sent_at))
+        self._may_be_nacked.discard(sequence)
+        self._tell_who_is_nacked(now, events)
         self._farewell_if_done(events)
+
+    def _tell_who_is_nacked(self, now: float, events: list[Event]) -> None:
+        """Once no more submits are left than there are nobody's nacks, these answer them: all others have theirs."""
+        if not self._nacks or len(self._may_be_nacked) > len(self._nacks):
+            return
+        nacks, nacked = self._nacks, sorted(self._may_be_nacked)
+        self._nacks, self._may_be_nacked = [], set()
+        for sequence, status in zip(nacked, nacks, strict=False):
+            self._answered(sequence, status, b"", now, events)
 
     # Ends -----------------------------------------------------------------------------------------------------
 

@@ -109,17 +109,52 @@ def test_a_second_or_unknown_answer_changes_nothing() -> None:
 
 
 def test_generic_nack_answers_the_submit_it_names() -> None:
-    """A generic_nack with a submit's sequence number is its answer; with sequence 0 it is nobody's."""
+    """A generic_nack with a submit's sequence number is its answer."""
     session = bound()
     session.submit(SUBMIT, "a", 0.0)
-    (event,) = session.received(encode(smpp.GenericNack(0, Status.RINVCMDLEN)), 0.0)
-    assert isinstance(event, Noticed)
     (event,) = session.received(encode(smpp.GenericNack(2, Status.RTHROTTLED)), 0.0)
     assert event == SubmitAnswered("a", Status.RTHROTTLED)
     session.submit(SUBMIT, "b", 0.0)
     (event,) = session.received(encode(smpp.GenericNack(3, 0)), 0.0)
     assert isinstance(event, SubmitAnswered)
     assert event.status != 0
+
+
+def test_a_nack_of_nothing_answers_the_only_submit_that_waits() -> None:
+    """Who finds a PDU too long reads no sequence number of it; of several it is the one that gets no other answer."""
+    nack = encode(smpp.GenericNack(0, Status.RINVCMDLEN))
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    assert session.received(nack, 1.0) == [SubmitAnswered("a", Status.RINVCMDLEN, b"", False, 1.0)]
+    for token in "bcd":
+        session.submit(SUBMIT, token, 2.0)
+    assert session.received(nack, 2.0) == []
+    session.submit(SUBMIT, "e", 2.0)
+    assert session.received(encode(smpp.SubmitSmResp(5, 0, b"d")), 2.0) == [SubmitAnswered("d", 0, b"d")]
+    assert session.received(nack, 2.0) == []
+    assert session.received(encode(smpp.SubmitSmResp(4, 0, b"c")), 2.0) == [
+        SubmitAnswered("c", 0, b"c"),
+        SubmitAnswered("b", Status.RINVCMDLEN),
+        SubmitAnswered("e", Status.RINVCMDLEN),
+    ]
+    assert isinstance(session.received(nack, 2.0)[0], Noticed)
+    assert session.phase is Phase.BOUND
+
+
+def test_a_nack_of_nothing_may_answer_an_enquire_link_or_a_submit_that_was_given_up() -> None:
+    """What may be meant besides keeps a submit unanswered: it may have been taken."""
+    nack = encode(smpp.GenericNack(0, Status.RINVCMDID))
+    session = bound()
+    session.tick(30.0)
+    session.submit(SUBMIT, "a", 30.0)
+    assert session.received(nack, 31.0) == []
+    session.received(encode(smpp.EnquireLinkResp(9)), 80.0)
+    assert session.tick(90.0) == [SubmitUnanswered("a", "submit_sm was not answered in time")]
+    session.received(encode(smpp.EnquireLinkResp(4)), 90.0)
+    session.submit(SUBMIT, "b", 91.0)
+    assert session.received(nack, 91.0) == []
+    late = session.received(encode(smpp.SubmitSmResp(5, 0, b"b")), 92.0)
+    assert late == [SubmitAnswered("b", 0, b"b", False, 1.0), SubmitAnswered("a", Status.RINVCMDID, b"", True, 62.0)]
 
 
 def test_a_submit_without_answer_is_unknown_and_a_late_answer_still_counts() -> None:
