@@ -77,6 +77,7 @@ class World:
         clock: Any = reactor,
         labels: dict[str, config.Label] | None = None,
         rates: Rates | None = None,
+        held: float = 0.0,
         **options: Any,
     ) -> None:
         self.evidence = FakeEvidence()
@@ -93,6 +94,7 @@ class World:
             evidence=self.evidence,
             jitter=lambda: 0.5,
             on_answer=lambda *answer: self.answers.append(answer),
+            held=held,
             **options,
         )
 

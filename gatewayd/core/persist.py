@@ -1,8 +1,9 @@
 """Facts that were learned once and must be stored, however long Redis is away.
 
-Owns nothing but the waiting. For what the other side brings again by itself, StoreUnavailable is answer enough.
+Owns nothing but the waiting. For what the other side is sure to bring again, StoreUnavailable is answer enough.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,8 +21,18 @@ async def persist(clock: Any, store: Callable[P, Awaitable[T]], *args: P.args, *
 
     Who waits here holds its memory meanwhile, and slows the intake of work.
     """
+    return await persist_for(math.inf, clock, store, *args, **kwargs)
+
+
+async def persist_for(
+    seconds: float, clock: Any, store: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """As `persist`, but that no try begins later than so many seconds from now: then StoreUnavailable goes through."""
+    until = clock.seconds() + seconds
     while True:
         try:
             return await store(*args, **kwargs)
         except StoreUnavailable:
-            await deferLater(clock, FACT_AGAIN)
+            if clock.seconds() + FACT_AGAIN > until:
+                raise
+        await deferLater(clock, FACT_AGAIN)

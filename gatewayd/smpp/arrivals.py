@@ -15,11 +15,12 @@ from gatewayd.core import number_readings
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import EvidenceSink
 from gatewayd.core.model import Inbound, Receipt
+from gatewayd.core.persist import persist_for
 from gatewayd.core.remote_names import sealed
 from gatewayd.smpp import incoming, receipt
 from gatewayd.smpp.account import Account
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.codec.pdu import Status
+from gatewayd.smpp.codec.codes import BRING_AGAIN, Status
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.receipt_troubles import named
 from gatewayd.smpp.remote_ids import holds_number
@@ -29,20 +30,30 @@ NumberHashes = Callable[[str], Sequence[str]]
 """Hash a number by every key, so that it can be recognised and not read; by the present key first."""
 
 
+HELD = 6.0
+"""Seconds for which new tries begin to store what came, while the SMSC waits for its answer.
+
+There are SMSCs that bring nothing again, whatever they are answered, and Redis is back after a restart or a failover
+before long. The last try may take 3 s, and SMSCs wait for 10 s and more.
+"""
+
+
 class Arrivals:
-    """Hands what came to `evidence`, with numbers as `number_hashes` hashes them."""
+    """Hands what came to `evidence`, with numbers as `number_hashes` hashes them; for `held` seconds, if it is away."""
 
     log = Logger()
 
-    def __init__(self, number_hashes: NumberHashes, evidence: EvidenceSink) -> None:
+    def __init__(self, clock: Any, number_hashes: NumberHashes, evidence: EvidenceSink, held: float = HELD) -> None:
+        self._clock = clock
+        self._held = held
         self._number_hashes = number_hashes
         self._evidence = evidence
 
     async def record(self, account: Account, came: RequestCame, node: str) -> int:
         """Make a receipt or a text that `node` brought durable; the status to answer it with.
 
-        RX_T_APPN, and the SMSC brings it again. What can't be read is said, counted and acknowledged: the next time it
-        would be no better.
+        Where it can't be, within some seconds, BRING_AGAIN. What can't be read is said, counted and acknowledged: the
+        next time it would be no better.
         """
         request, settings = came.pdu, account.settings
         try:
@@ -59,7 +70,7 @@ class Arrivals:
         except MemoryError:
             # Next time there is some.
             self.log.failure("no memory for a receipt or text of {smsc}: it was told to come again", smsc=account.name)
-            return Status.RX_T_APPN
+            return BRING_AGAIN
         except Exception:
             self.log.failure("a bug: a receipt or text of {smsc} could not be read, and is lost", smsc=account.name)
             account.unreadable += 1
@@ -69,7 +80,12 @@ class Arrivals:
             if said is None:
                 # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part, so
                 # that no joined text would be one. Parts that wait for others would need a store, for nothing.
-                await self._evidence.record_inbound(Inbound(account.name, number, text, tuple(others)))
+                await persist_for(
+                    self._held,
+                    self._clock,
+                    self._evidence.record_inbound,
+                    Inbound(account.name, number, text, tuple(others)),
+                )
             elif ids := account.ids.lookups(said.ids, settings.message_ids):
                 account.receipt_troubles.came(said)
                 if not said.is_known:
@@ -78,7 +94,10 @@ class Arrivals:
                 if not numbers or any(holds_number(one, numbers) for one in said.ids):
                     ids = tuple(sealed(account.name, one) for one in ids)
                 wording = _wording(request.user_data, said.detail, node)
-                await self._evidence.record_receipt(
+                await persist_for(
+                    self._held,
+                    self._clock,
+                    self._evidence.record_receipt,
                     Receipt(
                         account.name,
                         ids,
@@ -87,20 +106,20 @@ class Arrivals:
                         number,
                         earlier_hashes=tuple(others),
                         wording=wording,
-                    )
+                    ),
                 )
             else:
                 self._say_unreadable(account, f"a receipt names no submit, {said.detail}")
         except CancelledError:
             raise
         except StoreUnavailable:
-            return Status.RX_T_APPN
+            return BRING_AGAIN
         except Exception:
             self.log.failure(
                 "a bug: a receipt or text of {smsc} could not be recorded; it was told to bring it again",
                 smsc=account.name,
             )
-            return Status.RX_T_APPN
+            return BRING_AGAIN
         return Status.ROK
 
     def _say_unreadable(self, account: Account, why: str) -> None:

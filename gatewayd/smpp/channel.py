@@ -19,9 +19,9 @@ from gatewayd.core.model import Handed, Order
 from gatewayd.core.pace import Reserve
 from gatewayd.smpp import dial
 from gatewayd.smpp.account import LIVE_KEYS, Account
-from gatewayd.smpp.arrivals import Arrivals, NumberHashes
+from gatewayd.smpp.arrivals import HELD, Arrivals, NumberHashes
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.codec.pdu import Status
+from gatewayd.smpp.codec.codes import BRING_AGAIN, Status
 from gatewayd.smpp.events import RequestCame, SubmitAnswered
 from gatewayd.smpp.sending import OnSegment, Sender
 from gatewayd.smpp.token import Token
@@ -38,7 +38,8 @@ async def _keep_no_count(message_id: str, lease: str, smsc: str, remote_ids: tup
 class SmppChannel(KeptWays[Account]):
     """All SMSCs; of `labels` it takes the rules for their texts.
 
-    `reserve` is IStore.reserve. The SMSC is told that we took a receipt or a text once `evidence` has made it durable.
+    `reserve` is IStore.reserve. The SMSC is told that we took a receipt or a text once `evidence` has made it durable;
+    for `held` seconds it waits for that.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class SmppChannel(KeptWays[Account]):
         on_segment: OnSegment = _keep_no_count,
         on_answer: OnAnswer = count_nothing,
         endpoint_of: Callable[[Any, config.Smsc], IStreamClientEndpoint] = dial.endpoint_of,
+        held: float = HELD,
     ) -> None:
         self._reactor = reactor
         self._reserve = reserve
@@ -61,7 +63,7 @@ class SmppChannel(KeptWays[Account]):
         self._on_answer = on_answer
         self._endpoint_of = endpoint_of
         self._sender = Sender(reactor, labels, on_segment)
-        self._arrivals = Arrivals(number_hashes, evidence)
+        self._arrivals = Arrivals(reactor, number_hashes, evidence, held)
         super().__init__(smscs, LIVE_KEYS, self._account)
 
     async def send(self, order: Order, before_wire: BeforeWire) -> Handed:
@@ -105,7 +107,7 @@ class SmppChannel(KeptWays[Account]):
     async def record_request(self, account: Account, came: RequestCame, node: str) -> int:
         """A receipt or a text came. Of an SMSC that the configuration has no more it is for another process."""
         if account.name not in self._ways:
-            return Status.RX_T_APPN
+            return BRING_AGAIN
         return await self._arrivals.record(account, came, node)
 
     def answered_late(self, account: Account, token: Token, answer: SubmitAnswered) -> None:

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from gatewayd.core import tls
 from gatewayd.core.unread import UnreadGuard
 from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.codes import BRING_AGAIN
 from gatewayd.smpp.codec.pdu import Command
 from gatewayd.smpp.dial import Dialled
 
@@ -31,8 +32,8 @@ class Trouble(Exception):
 class Talk(Dialled):
     """A connection on which each question waits for the answer with its number.
 
-    Receipts and texts are taken and kept; with `takes` false they are put off (ESME_RX_T_APPN), for the SMSC to bring
-    again to whom they are for: the daemon.
+    Receipts and texts are taken and kept; with `takes` false they are put off (codes.BRING_AGAIN), for the SMSC to
+    bring again to whom they are for: the daemon.
     """
 
     transport: Any
@@ -130,7 +131,7 @@ class Talk(Dialled):
             case smpp.DeliverSm() | smpp.DataSm():
                 form = smpp.DeliverSmResp if isinstance(pdu, smpp.DeliverSm) else smpp.DataSmResp
                 if not self._takes:
-                    self.transport.write(smpp.encode(form(pdu.sequence, smpp.Status.RX_T_APPN)))
+                    self.transport.write(smpp.encode(form(pdu.sequence, BRING_AGAIN)))
                     return
                 self.transport.write(smpp.encode(form(pdu.sequence)))
                 self.requests.append(pdu)

@@ -80,7 +80,7 @@ async def test_npm_receipts_in_every_form(behaviour: dict[str, Any], changed: di
 
 @pytest_twisted.ensureDeferred
 async def test_npm_brings_a_receipt_again_that_could_not_be_stored() -> None:
-    """RX_T_APPN while the store is down; after that each receipt is taken once."""
+    """BRING_AGAIN while the store is down; after that each receipt is taken once."""
     peer = await npm_smsc()
     async with bound(peer) as world:
         world.evidence.down = True

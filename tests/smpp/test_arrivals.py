@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
 from gatewayd.core.remote_names import sealed
 from gatewayd.core.status import Event
-from gatewayd.smpp.arrivals import Arrivals
+from gatewayd.smpp.arrivals import HELD, Arrivals
 from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.codes import BRING_AGAIN
 from gatewayd.smpp.codec.pdu import Command, Status, encode
 from gatewayd.smpp.events import RequestCame
 from smpp_world import Memory, World, settings
@@ -18,15 +20,16 @@ from smpp_world import Memory, World, settings
 RECEIPT = b"id:7b sub:001 dlvrd:001 stat:DELIVRD err:000 text:-"
 
 
-def bring(memory: Memory, body: bytes, command: int = Command.DELIVER_SM) -> int:
-    """Write a request of this body to the only bind; the status that it is answered with."""
+def bring(memory: Memory, body: bytes, command: int = Command.DELIVER_SM, seconds: float = 0.0) -> int:
+    """Write a request of this body to the only bind; the status that it is answered with, within so many seconds."""
     (session,) = memory.smsc.sessions
     (wire,) = memory.wires
     session.transport.write(encode(smpp.Raw(9, 0, command, body)))
-    heard = b""
-    while wire.moving:
+    heard, until = b"", memory.clock.seconds() + seconds
+    while wire.moving or (not heard and memory.clock.seconds() < until):
         heard += b"".join(octets for end, octets in wire.moving if end == "link" and octets)
-        wire.pump()
+        if not wire.pump():
+            memory.clock.advance(0.25)
     (answer,) = smpp.Framer().feed(heard)
     return int.from_bytes(answer[8:12], "big")
 
@@ -167,7 +170,33 @@ def test_a_broken_receipt_waits_for_a_store_that_is_away() -> None:
     world = memory.world()
     world.evidence.down = True
     body = encode(smpp.DeliverSm(0, esm_class=4, short_message=RECEIPT))[16:] + b"\x00\x1e\x00\x09"
-    assert bring(memory, body) == Status.RX_T_APPN
+    assert bring(memory, body) == BRING_AGAIN
+    stopped(world, memory)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        smpp.DeliverSm(0, source_addr=b"447700900021", esm_class=4, short_message=RECEIPT),
+        smpp.DeliverSm(0, source_addr=b"447700900021", short_message=b"STOP"),
+    ],
+    ids=["receipt", "text"],
+)
+@pytest.mark.parametrize(("away", "status"), [(5.0, Status.ROK), (60.0, BRING_AGAIN)])
+def test_what_came_waits_unanswered_for_a_store_that_is_soon_back(
+    request_: smpp.DeliverSm, away: float, status: int
+) -> None:
+    """SMSCs that bring nothing again lost what came while Redis was restarted; after 10 s they do not wait, either."""
+    memory = Memory()
+    world = World({"world": settings(2775)}, memory.clock, held=HELD, endpoint_of=memory.dial)
+    world.channel.startService()
+    memory.pump()
+    world.evidence.down = True
+    back = memory.clock.callLater(away, setattr, world.evidence, "down", False)
+    assert bring(memory, encode(request_)[16:], seconds=7.0) == status
+    assert len(world.evidence.receipts) + len(world.evidence.inbound) == (status == Status.ROK)
+    if back.active():
+        back.cancel()
     stopped(world, memory)
 
 
@@ -259,8 +288,8 @@ async def test_a_receipt_for_which_there_is_no_memory_comes_again() -> None:
     sink: Any = None
     came = RequestCame(smpp.DeliverSm(1, esm_class=4, short_message=RECEIPT))
     with capturedLogs() as logs:
-        status = await Arrivals(lambda number: (number,), sink).record(account, came, "a")
-    assert status == Status.RX_T_APPN
+        status = await Arrivals(Clock(), lambda number: (number,), sink).record(account, came, "a")
+    assert status == BRING_AGAIN
     assert [event["log_failure"].type for event in logs] == [MemoryError]
 
 

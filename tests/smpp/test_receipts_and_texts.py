@@ -51,7 +51,7 @@ async def test_receipts_twice_and_on_the_way() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_a_receipt_is_not_acknowledged_before_it_is_durable() -> None:
-    """While the store is down the SMSC gets RX_T_APPN, and brings receipt and text again until they are taken."""
+    """While the store is down the SMSC is told so, and brings receipt and text again until they are taken."""
     async with running(Behaviour(receipt_retry=0.05)) as (world, smsc):
         world.evidence.down = True
         await world.send(order())

@@ -91,6 +91,11 @@ class Status(IntEnum):
     RINVDCS = 0x104
 
 
+BRING_AGAIN = Status.RTHROTTLED
+"""Answers a receipt or text that is to come again. For that the specification has RX_T_APPN, which some carriers count
+as final (Vonage); "slow down" is temporary in all of their lists. Others count whatever is not ROK as final.
+"""
+
 PASSWORD_ROOM = 8
 """Octets of a password without its NUL (5.2.2)."""
 
