@@ -38,6 +38,7 @@ def look(config_: config.Config, now: float) -> list[Finding]:
         *_quiet_for_too_long(config_),
         *_unused(config_),
         *_half_an_esp(config_),
+        *_half_a_report(config_),
         *_no_hosts(config_),
         *_clear(config_),
         *_keys(config_),
@@ -102,6 +103,20 @@ def _half_an_esp(config_: config.Config) -> Iterator[Finding]:
         if provider not in tagged:
             text = f'no relay has provider = "{provider}": without our token in the mails most events match none'
             yield Finding(WARN, f"esp {provider}", text)
+
+
+def _half_a_report(config_: config.Config) -> Iterator[Finding]:
+    """A vendor's report needs all three: whereto it goes, where the status stands in it, what its words mean."""
+    for name, provider in config_.providers.items():
+        parts = {
+            "{report_url} in its fields": provider.tells_later,
+            "reports.status": provider.reports.status,
+            "reports.states": provider.reports.states,
+        }
+        missing = [part for part, there in parts.items() if not there]
+        if 0 < len(missing) < len(parts):
+            text = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+            yield Finding(WARN, f"provider {name}", f"what becomes of its messages stays unknown: {text}")
 
 
 def _no_hosts(config_: config.Config) -> Iterator[Finding]:

@@ -70,7 +70,15 @@ def _word(value: object) -> object:
 
 
 Words = Annotated[tuple[Annotated[str, BeforeValidator(_word)], ...], Strict(False)]
-Path = Annotated[str, shaped(r"[^\x00-\x1f\x7f]{0,500}", "has control characters, or more than 500 characters")]
+Path = Annotated[
+    str,
+    shaped(r"[^\x00-\x1f\x7f]{0,500}", "has control characters, or more than 500 characters"),
+    # As JSONPath and JSON Pointer have them: nothing would ever be found there, so that each answer meant another try.
+    shaped(
+        r"(?![/.]|\$(?:[.\[]|$))(?!.*\.(?:\.|$))(?!.*\[[0-9*]*\](?:\.|$)).*",
+        "is no path: keys and positions with dots between, as messages.0.status or messages.*.status",
+    ),
+]
 
 
 class ProviderMatch(Table):

@@ -63,6 +63,30 @@ def test_an_esp_of_which_one_half_is_missing() -> None:
     assert 'provider = "postmark"' in found["esp postmark"]
 
 
+def test_a_provider_of_whose_reports_a_part_is_missing() -> None:
+    """Every message would stay accepted; a vendor that reports nothing at all is none of these."""
+    url, status, states = {"dlr": "{report_url}"}, {"status": "status"}, {"states": {"OK": "delivered"}}
+    tables: dict[str, dict[str, Any]] = {
+        "whole": {"fields": url, "reports": status | states},
+        "none": {},
+        "untold": {"reports": status | states},
+        "unread": {"fields": url, "reports": states},
+        "unknown": {"fields": url, "reports": status},
+        "told": {"fields": url},
+    }
+    label = LABEL | {"sms_routes": [{"prefix": "", "via": list(tables)}], "sms_senders": ["A"], "sms_sender": "A"}
+    found = said(
+        labels={"amazing": label},
+        providers={name: {"url": "https://api.vendor.example/"} | table for name, table in tables.items()},
+        public={"base_url": "https://go.amazing.co"},
+    )
+    assert set(found) == {"provider untold", "provider unread", "provider unknown", "provider told"}
+    assert found["provider untold"].endswith("{report_url} in its fields is missing")
+    assert found["provider unread"].endswith("reports.status is missing")
+    assert found["provider unknown"].endswith("reports.states is missing")
+    assert found["provider told"].endswith("reports.status and reports.states are missing")
+
+
 def test_a_label_in_test_mode() -> None:
     """Whoever forgets it hears that all was delivered."""
     sends: dict[str, Any] = LABEL | {"relays": ["main"]}

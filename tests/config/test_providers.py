@@ -139,12 +139,30 @@ def test_a_secret_from_elsewhere_is_no_template() -> None:
             {"reports": {"signature": "telnyx", "secret": "env:KEY"}},
             "providers.vendor.reports.secret: is not a public key",
         ),
+        ({"answer": {"ids": "$.id"}}, "providers.vendor.answer.ids: is no path: keys and positions with dots between"),
+        ({"answer": {"ids": "$"}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"ids": "$[0]"}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"ids": "/id"}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"ids": "messages[0].id"}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"ids": "ids[*]"}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"ids": "messages..id"}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"ids": ".id"}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"ids": "messages.id."}}, "providers.vendor.answer.ids: is no path"),
+        ({"answer": {"taken": [{"path": "a[0].b"}]}}, "providers.vendor.answer.taken[0].path: is no path"),
+        ({"reports": {"status": "results[0].status"}}, "providers.vendor.reports.status: is no path"),
+        ({"inbound": {"text": "$.text"}}, "providers.vendor.inbound.text: is no path"),
         ({"file": {"smscs": {"vendor": {}}}}, "providers.vendor: there is an [smscs.vendor]"),
     ],
 )
 def test_what_is_wrong_is_named(vendor: dict[str, Any], said: str) -> None:
     """Each fault by its key."""
     assert any(line.startswith(said) for line in errors(**vendor)), errors(**vendor)
+
+
+@pytest.mark.parametrize("path", ["", "id", "0.id", "*.status", "a.b-c.d_e.*", "report[status]", "$type", "a/b"])
+def test_a_path_may_have_any_key_in_it(path: str) -> None:
+    """As forms and JSON have them, blanks and the brackets of PHP included."""
+    assert read(reports={"status": path}).reports.status == path
 
 
 def test_a_misspelt_key_hides_no_key_that_is_required() -> None:
