@@ -17,6 +17,7 @@ from gatewayd.config.providers import leaves
 from gatewayd.core import paths
 from gatewayd.core.errors import Down, NotWritten, TemporaryFailure, Unanswered
 from gatewayd.core.lesson import Learned
+from gatewayd.core.tokens import shortened
 from gatewayd.providers.answers import Verdict, read
 from gatewayd.providers.exchange import Answered
 
@@ -88,6 +89,7 @@ def _words(table: Provider, number: str, sender: str, report_url: str) -> dict[s
         "ext_user_id": "provider-probe",
         "report_url": report_url,
         "report_token": report_url.rpartition("/")[2],
+        "short_token": shortened(report_url.rpartition("/")[2]),
         "username": table.username,
         "password": table.password.reveal(),
         "seconds_left": "3600",

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from gatewayd.config import pem
 from gatewayd.config.clear_text import ALLOW, beyond_loopback
 from gatewayd.config.profiles import profiles
-from gatewayd.config.providers import PLACE_HOLDER, PLACE_HOLDERS, leaves
+from gatewayd.config.providers import PLACE_HOLDER, PLACE_HOLDERS, REPORTING, TOKENS, leaves
 from gatewayd.config.secret import ELSEWHERE
 
 _SECRET = re.compile(r"file:/.*|credential:[^ ]+|env:[A-Za-z_]\w*", re.ASCII)
@@ -52,15 +52,17 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
             yield f"{path}: is no secret here, and would be sent as it stands: write {{password}}, and it in password"
         for word in PLACE_HOLDER.findall(text):
             where.setdefault(word, path)
-    for word in ("report_url", "report_token"):
-        if word in where and not public:
+    for word in sorted(REPORTING & where.keys()):
+        if not public:
             yield f"{where[word]}: {{{word}}} needs [public]"
     reports = table.get("reports")
     comes_back = reports.get("token") if isinstance(reports, Mapping) else ""
-    if comes_back and "report_token" not in where:
-        yield f"{at}.reports.token: nothing comes back there: no field has {{report_token}}"
-    if "report_token" in where and not comes_back:
-        yield f"{where['report_token']}: {{report_token}} needs reports.token: where it comes back in a report"
+    tokens = sorted(TOKENS & where.keys())
+    if comes_back and not tokens:
+        yield f"{at}.reports.token: nothing comes back there: no field has {{report_token}} or {{short_token}}"
+    for word in tokens:
+        if not comes_back:
+            yield f"{where[word]}: {{{word}}} needs reports.token: where it comes back in a report"
     for key in ("username", "password"):
         if key in where and not table.get(key):
             yield f"{at}.{key}: is required: {where[key]} has {{{key}}}"

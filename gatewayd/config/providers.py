@@ -23,6 +23,7 @@ PLACE_HOLDERS = frozenset(
         "ext_user_id",
         "report_url",
         "report_token",
+        "short_token",
         "username",
         "password",
         "address",
@@ -30,6 +31,11 @@ PLACE_HOLDERS = frozenset(
     }
 )
 """What may stand in braces in `url`, `fields`, `headers` and `authorization` (CONTRACT.md, HTTP ways out)."""
+
+TOKENS = frozenset({"report_token", "short_token"})
+"""Those that come back in the reports of a vendor that has one URL for all."""
+
+REPORTING = TOKENS | {"report_url"}
 
 SHORTEST_PATH = 16
 """Characters of a secret path at least."""
@@ -106,7 +112,7 @@ class ProviderReports(Table):
     """[providers.NAME.reports]"""
 
     token: Path = ""
-    """Where {report_token} comes back; "" where the URL of a report says which message it is about."""
+    """Where {report_token} or {short_token} comes back; "" where the URL of a report says which message it is about."""
     id: Path = ""
     status: Path = ""
     reason: Path = ""
@@ -161,7 +167,7 @@ class Provider(Table):
     @property
     def tells_later(self) -> bool:
         """Whether it is told what its reports are to be known by."""
-        return bool(self.place_holders & {"report_url", "report_token"})
+        return not REPORTING.isdisjoint(self.place_holders)
 
     @property
     def place_holders(self) -> frozenset[str]:

@@ -195,8 +195,12 @@ class VendorReports:
             return {self._keys.read(Purpose.REPORT, token): list(facts)}
         of_message: dict[str | None, list[VendorSaid]] = {}
         for said in facts:
-            of_message.setdefault(self._keys.read(Purpose.REPORT, said.token), []).append(said)
+            of_message.setdefault(self._message_of(said.token), []).append(said)
         return of_message or {None: []}
+
+    def _message_of(self, token: str) -> str | None:
+        """Whose token it is, in either length."""
+        return self._keys.read(Purpose.REPORT, token) or self._keys.read_short(Purpose.REPORT, token)
 
     def _prove(self, name: str, provider: Provider, report: ReportRequest) -> None:
         try:

@@ -6,12 +6,14 @@ The only place that puts a recipient and a text beside each other; printing what
 from gatewayd.config.providers import Provider
 from gatewayd.core.errors import PermanentFailure
 from gatewayd.core.model import Email, Order
+from gatewayd.core.tokens import shortened
 from gatewayd.providers.templates import Words
 
 
 def words_of(order: Order, provider: Provider, report_url: str, now: float) -> Words:
     """A value for each place-holder of CONTRACT.md. Raises PermanentFailure for what is no short message."""
     message, content = order.message, order.message.content
+    token = report_url.rpartition("/")[2]
     if isinstance(content, Email):
         raise PermanentFailure("no short message")
     return {
@@ -24,7 +26,8 @@ def words_of(order: Order, provider: Provider, report_url: str, now: float) -> W
         "label": message.label,
         "ext_user_id": message.ext_user_id,
         "report_url": report_url,
-        "report_token": report_url.rpartition("/")[2],
+        "report_token": token,
+        "short_token": shortened(token),
         "username": provider.username,
         "password": provider.password.reveal(),
         "address": order.address,

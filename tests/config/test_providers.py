@@ -216,6 +216,7 @@ def test_a_token_goes_out_and_comes_back() -> None:
     """Either alone would leave every message accepted for good; and without [public] nobody could bring it."""
     for keys, said in (
         ({"fields": {"ref": "{report_token}"}}, "fields.ref: {report_token} needs reports.token"),
+        ({"fields": {"ref": "{short_token}"}}, "fields.ref: {short_token} needs reports.token"),
         ({"reports": {"token": "a.ref", "status": "a.s"}}, "reports.token: nothing comes back there"),
     ):
         with pytest.raises(ConfigError) as caught:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.core.tokens import Keys, Purpose, shortened
 
 OLD, NEW = b"o" * 32, b"n" * 32
 KEYS = Keys(NEW, [OLD])
@@ -54,6 +54,26 @@ def test_a_token_serves_one_purpose(message: uuid.UUID, made: Purpose, read: Pur
     assert len("b+" + token) <= 64
     assert KEYS.read(read, token) == (str(message) if made is read else None)
     assert KEYS.read(made, token.upper()) == str(message)
+
+
+@given(st.uuids(), st.sampled_from(list(Purpose)), st.sampled_from(list(Purpose)), st.sampled_from([KEYS, Keys(OLD)]))
+def test_a_short_token_serves_one_purpose(message: uuid.UUID, made: Purpose, read: Purpose, keys: Keys) -> None:
+    """In 32 letters and digits; a token of another length is none, nor one with another sign in it."""
+    token = shortened(keys.token(made, str(message)))
+    assert len(token) == 32
+    assert token.isascii()
+    assert token.isalnum()
+    assert KEYS.read_short(read, token) == (str(message) if made is read else None)
+    assert KEYS.read(made, token) is None
+    assert KEYS.read_short(made, token[:-1] + ("0" if token[-1] != "0" else "1")) is None
+    assert KEYS.read_short(made, KEYS.token(made, str(message))) is None
+
+
+@pytest.mark.parametrize("text", ["", "z" * 32, "0" * 32, "\u0661" * 32, "-" * 32, "a" * 31])
+def test_what_is_no_short_token_is_none(text: str) -> None:
+    """Whatever a stranger writes; and nothing else can be shortened."""
+    assert KEYS.read_short(Purpose.REPORT, text) is None
+    assert shortened(text) == ""
 
 
 @given(st.uuids(), st.text(max_size=120))

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -19,7 +20,7 @@ from fakes import FakeClaims, FakeMeter, FakeStopList, FakeStore
 from gatewayd.config import Provider
 from gatewayd.core.model import Handed, Im, Message, Sms, part_of
 from gatewayd.core.status import State
-from gatewayd.core.tokens import Keys, Purpose
+from gatewayd.core.tokens import Keys, Purpose, shortened
 from gatewayd.evidence.public import PublicPaths
 from gatewayd.evidence.track import Tracker
 from gatewayd.evidence.vendor_reports import ABOUT_MANY, ABOUT_ONE, FACTS_A_MESSAGE
@@ -480,14 +481,18 @@ def whatsapp(*statuses: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def test_a_vendor_with_one_url_for_all_says_which_message_by_the_token_that_it_gives_back() -> None:
+@pytest.mark.parametrize("form", [str, shortened])
+def test_a_vendor_with_one_url_for_all_says_which_message_by_the_token_that_it_gives_back(
+    form: Callable[[str], str],
+) -> None:
     """Several in one post, each about its own; what bears no token of ours is counted and settles nothing."""
     world = World(**ONE_URL)
     for message_id in (ID, OTHER):
         world.mark(message_id)
         world.answered(message_id=message_id)
-    other, foreign = KEYS.token(Purpose.REPORT, OTHER), KEYS.token(Purpose.ESP, ID)
-    said = whatsapp((TOKEN, "sent"), (other, "failed"), (foreign, "failed"), ("", "failed"), (TOKEN, "read"))
+    tokens = (TOKEN, KEYS.token(Purpose.REPORT, OTHER), KEYS.token(Purpose.ESP, ID))
+    ours, other, foreign = map(form, tokens)
+    said = whatsapp((ours, "sent"), (other, "failed"), (foreign, "failed"), ("", "failed"), (ours, "read"))
     assert world.post(said, token="reports") == 200
     assert world.state == (State.DELIVERED, "ad")
     assert (world.store.db.rows[OTHER].state, world.store.db.rows[OTHER].queued) == (State.FAILED, "af")

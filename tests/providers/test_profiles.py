@@ -22,6 +22,7 @@ WORDS = {
     "text": "Hi & ünï",
     "message_id": "a540f662-45b3-41ee-be56-0242ac120002",
     "report_url": "https://go.example/dlr/v/tok",
+    "short_token": "T" * 32,
     "username": "acc",
     "password": "key",
 }
@@ -70,6 +71,9 @@ def test_a_profile_names_where_a_players_text_stands() -> None:
         },
         "plivo": {"From": number, "To": "x", "Text": stop, "MessageUUID": "U"},
         "kannel": {"from": number, "text": stop},
+        "gatewayapi": {"id": 1, "msisdn": int(number), "receiver": 451204, "message": stop, "senttime": 1450000000},
+        "46elks": {"direction": "incoming", "id": "sf1", "from": number, "to": "x", "message": stop},
+        "cm": {"from": {"number": number}, "to": {"number": "x"}, "message": {"text": stop}, "channel": "SMS"},
     }
     assert posts.keys() == profiles().keys()
     for name, data in posts.items():
@@ -92,6 +96,8 @@ def test_a_profile_names_why_a_message_did_not_arrive() -> None:
         "errors": [{"code": "40008", "title": "Undeliverable"}],
     }
     assert reasons("telnyx", {"data": {"payload": payload}}) == ["40008"]
+    assert reasons("gatewayapi", {"id": 1, "status": "UNDELIVERABLE", "code": "0x1010"}) == ["0x1010"]
+    assert reasons("cm", {"messages": {"msg": {"status": {"code": "3", "errorCode": "23"}}}}) == ["23"]
 
 
 def answered(name: str, status: int, data: Any) -> tuple[Verdict, tuple[str, ...]]:
@@ -103,11 +109,22 @@ def answered(name: str, status: int, data: Any) -> tuple[Verdict, tuple[str, ...
 
 def test_every_profile_is_here_and_says_where_it_is_from() -> None:
     """Source and date in each file's head, and what the operator has to bring."""
-    assert sorted(profiles()) == ["infobip", "kannel", "plivo", "sinch", "telnyx", "twilio", "vonage"]
+    assert sorted(profiles()) == [
+        "46elks",
+        "cm",
+        "gatewayapi",
+        "infobip",
+        "kannel",
+        "plivo",
+        "sinch",
+        "telnyx",
+        "twilio",
+        "vonage",
+    ]
     for name, profile in profiles().items():
         assert {"Title", "Source", "Read", "Console"} <= profile.head.keys(), name
         assert ("Secret" in profile.head) == ("signature" in profile.keys["reports"]), name
-        assert "report_url" in provider(name).place_holders
+        assert provider(name).tells_later
 
 
 def test_infobip() -> None:
@@ -266,3 +283,65 @@ def test_kannel(text: str, status: int) -> None:
     assert answered("kannel", 503, "Temporal failure, try again later.")[0] is Verdict.TEMPORARY
     assert said("kannel", None, query="type=1&id=F1") == [("F1", "delivered")]
     assert said("kannel", None, query="type=8&id=F1") == [("F1", None)]
+
+
+def test_gatewayapi() -> None:
+    """JSON with a token; an id for the one recipient; its states in capitals."""
+    request = asked("gatewayapi")
+    assert request.target == "/rest/mtsms"
+    assert dict(request.headers)["Authorization"] == "Token key"
+    assert json.loads(request.body) == {
+        "sender": "Amazing",
+        "message": "Hi & ünï",
+        "recipients": [{"msisdn": "447700900123"}],
+        "userref": WORDS["message_id"],
+        "callback_url": "https://go.example/dlr/v/tok",
+        "encoding": "UCS2",
+    }
+    assert "encoding" not in json.loads(ask(provider("gatewayapi"), WORDS | {"text": "Hi"}).body)
+    usage = {"countries": {"DK": 1}, "currency": "DKK", "total_cost": 0.12}
+    assert answered("gatewayapi", 200, {"ids": [421332671], "usage": usage}) == (Verdict.TAKEN, ("421332671",))
+    refusal = {"code": "0x0215", "incident_uuid": "d8127429", "message": "MSISDN %1 blacklisted"}
+    assert answered("gatewayapi", 403, refusal)[0] is Verdict.REJECTED
+    assert answered("gatewayapi", 403, refusal | {"code": "0x0216"})[0] is Verdict.TEMPORARY
+    report = {"id": 421332671, "msisdn": 4587654321, "time": 1450000000, "status": "DELIVERED", "userref": "u"}
+    assert said("gatewayapi", report) == [("421332671", "delivered")]
+    assert said("gatewayapi", report | {"status": "UNDELIVERABLE", "code": "0x1010"}) == [("421332671", "failed")]
+    assert said("gatewayapi", report | {"status": "ENROUTE"}) == [("421332671", None)]
+
+
+def test_46elks() -> None:
+    """A form with Basic, and a form back."""
+    request = asked("46elks")
+    assert dict(request.headers)["Authorization"] == "Basic YWNjOmtleQ=="
+    assert dict(parse_qsl(request.body.decode())) == {
+        "from": "Amazing",
+        "to": "+447700900123",
+        "message": "Hi & ünï",
+        "whendelivered": "https://go.example/dlr/v/tok",
+    }
+    assert answered("46elks", 200, {"status": "created", "id": "s1", "parts": 1}) == (Verdict.TAKEN, ("s1",))
+    assert answered("46elks", 403, "Not enough credits")[0] is Verdict.TEMPORARY
+    assert said("46elks", {"id": "s1", "status": "sent"}, form=True) == [("s1", None)]
+    report = {"id": "s1", "status": "delivered", "delivered": "2018-07-13T13:57:23.741000"}
+    assert said("46elks", report, form=True) == [("s1", "delivered")]
+
+
+def test_cm() -> None:
+    """One URL for all reports: its reference holds a short token."""
+    request = asked("cm")
+    assert dict(request.headers)["X-CM-PRODUCTTOKEN"] == "key"
+    (message,) = json.loads(request.body)["messages"]["msg"]
+    assert (message["to"], message["body"]["content"]) == ([{"number": "00447700900123"}], "Hi & ünï")
+    assert message["reference"] == "T" * 32
+    one = {"to": "00447911123456", "status": "Accepted", "reference": "T", "parts": 1, "messageErrorCode": 0}
+    assert answered("cm", 200, {"details": "Created 1 message(s)", "messages": [one]})[0] is Verdict.TAKEN
+    bad = one | {"status": "Rejected", "messageDetails": "Gsm '0044791112345a' is not a number."}
+    assert answered("cm", 400, {"details": "Created 0 message(s)", "messages": [bad]})[0] is Verdict.REJECTED
+    nobody = {"details": "No account found for the given authentication", "errorCode": 101, "messages": []}
+    assert answered("cm", 400, nobody)[0] is Verdict.TEMPORARY
+    status = {"code": "2", "errorCode": "", "errorDescription": "Delivered"}
+    report = {"messages": {"msg": {"to": "00447911123456", "reference": "T" * 32, "status": status}}}
+    assert said("cm", report) == [("", "delivered")]
+    status["code"] = "0"
+    assert said("cm", report) == [("", None)]
