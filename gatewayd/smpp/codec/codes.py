@@ -91,9 +91,9 @@ class Status(IntEnum):
     RINVDCS = 0x104
 
 
-BRING_AGAIN = Status.RTHROTTLED
+BRING_AGAIN = Status.RMSGQFUL
 """Answers a receipt or text that is to come again. For that the specification has RX_T_APPN, which some carriers count
-as final (Vonage); "slow down" is temporary in all of their lists. Others count whatever is not ROK as final.
+as final (Vonage); "queue full" is temporary in all of their lists. Others count whatever is not ROK as final.
 """
 
 PASSWORD_ROOM = 8
