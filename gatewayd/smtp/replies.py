@@ -138,10 +138,13 @@ _QUOTA_OF_OURS = re.compile(
 """What an account with a relay may send: the next mail is refused as well, and another relay knows nothing of it."""
 
 _NOT_LET_IN = re.compile(
-    r"\b(?:relay|relaying) (?:access |to \S{1,300} )?(?:is )?(?:denied|prohibited|not (?:allowed|permitted))|"
-    r"\b(?:unable|not (?:allowed|permitted|authori[sz]ed)) to relay\b|\bwe do not relay\b|"
-    r"\bclient (?:host|address) (?:\S{1,300} )?(?:rejected|blocked)|\bhelo command rejected|"
-    r"\bclient was not authenticated|\bauthentication (?:is )?required|\bmust (?:be )?authenticated?\b",
+    r"\b(?:relay|relaying) (?:access |to \S{1,300} )?(?:is )?(?:denied|prohibited|not (?:allowed|permitted|enabled))|"
+    r"\b(?:unable|not (?:allowed|permitted|authori[sz]ed)) to relay\b|\bwe do not relay\b|\ballowed rcpthosts\b|"
+    r"\bclient (?:host|address) (?:\S{1,300} )?(?:rejected|blocked)|"
+    r"\b(?:helo|ehlo|reverse dns|rdns|ptr record)\b|"
+    r"\byour (?:ip|access|client)\b.{0,80} (?:not (?:allowed|permitted|authori[sz]ed)|rejected|denied|blocked)\b|"
+    r"\bclient was not authenticated|\b(?:auth|authentication|starttls|tls) (?:is )?required\b|\bissue a starttls\b|"
+    r"\bmust (?:be )?authenticated?\b|\b(?:please|must) (?:authenticate|log ?in)\b|\bnot logged in\b",
     re.IGNORECASE,
 )
 """What a relay says of our host, name or log-in at MAIL or RCPT, under codes that say nothing of it: every mail gets
