@@ -8,11 +8,11 @@ from gatewayd.config.secret import CallersSecret, FullSecret, SigningKey
 from gatewayd.config.table import Table
 from gatewayd.config.times import Duration, QuietHoursOrNone, QuotaOrNone, Rate, Zone
 from gatewayd.config.values import (
+    CallbackHosts,
     Domain,
     DomainOrNone,
     EmailSenders,
     HeaderFields,
-    HostPatterns,
     Net,
     ReachedUrlOrNone,
     SmsSender,
@@ -66,7 +66,7 @@ class Label(Table):
     sms_authorization: bool = True
     api_key: FullSecret
     callback_url: ReachedUrlOrNone = ""
-    callback_hosts: HostPatterns
+    callback_hosts: CallbackHosts
     callback_http: bool = False
     email_senders: EmailSenders = ()
     sms_senders: SmsSenders = ()

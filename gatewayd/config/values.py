@@ -165,6 +165,21 @@ def _host(value: str) -> str:
     return value
 
 
+def _callback_host(value: str) -> str:
+    """A pattern that the host of some callback_url can match; with a scheme, a port or a path it would match none."""
+    value = ascii_pattern(value)
+    bare = value[1:-1] if value[0] == "[" and value[-1] == "]" else value
+    if re.fullmatch(r"[A-Za-z0-9*-]+(?:\.[A-Za-z0-9*-]+)*\.?", bare):
+        return value
+    try:
+        ipaddress.IPv6Address(bare)
+    except ValueError:
+        raise ValueError(
+            'is no host, and no pattern of hosts such as "*.smartico.ai", without scheme, port and path'
+        ) from None
+    return value
+
+
 def _check_host(value: str) -> None:
     """What Twisted can't look up (RFC 5891; an underscore, too) would be a ValueError at each try to connect."""
     if ":" in value:
@@ -244,6 +259,7 @@ Region = Annotated[str, AfterValidator(_region)]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
+CallbackHosts = Annotated[tuple[Annotated[Text, AfterValidator(_callback_host)], ...], Strict(False)]
 HostPatterns = Annotated[tuple[Annotated[str, Field(min_length=1), AfterValidator(ascii_pattern)], ...], Strict(False)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host_and_port)], ...], Strict(False)]
 Octet = Annotated[int, Field(ge=0, le=255)]

@@ -457,6 +457,22 @@ def test_a_name_that_is_none_is_told_with_its_key(wrong: str) -> None:
     assert all("is not a host name" in line for line in said)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    ["https://cb.example", "cb.example:8443", "*.cb.example/", "cb example", "[cb.example", "cb..example", "a_b"],
+)
+def test_a_callback_host_that_no_url_could_have_is_told(wrong: str) -> None:
+    """The pattern has neither scheme nor port: with one each request would get code 7, and --check had said ok."""
+    said = errors(labels__amazing__callback_hosts=["ok.example", wrong])
+    assert [line.partition(":")[0] for line in said] == ["labels.amazing.callback_hosts[1]"]
+
+
+def test_a_callback_host_is_a_name_an_address_or_a_pattern() -> None:
+    """Whatever the host of a callback_url may match stays as it is written."""
+    hosts = ["*", "*.smartico.ai", "cb*.Smartico.ai", "cb.example.", "127.0.0.1", "10.*", "::1", "[2001:db8::1]"]
+    assert parse(raw(labels__amazing__callback_hosts=hosts), {}).labels["amazing"].callback_hosts == tuple(hosts)
+
+
 def test_a_base_url_may_have_a_path_and_a_sender_any_star() -> None:
     """A proxy may serve our links below a path of its own."""
     senders = ["*", "*@*", "*amazing.co", "a.b+c@münchen.example"]
