@@ -13,6 +13,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,6 +70,22 @@ from gatewayd.work.report import Reporter
 DEFAULT_CONFIG = "/etc/gatewayd/gatewayd.toml"
 
 
+def _end(text: str, status: int) -> NoReturn:
+    """Print `text` and leave with `status`, or with 1 where not all of it could be written."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Keys may hold what an old locale has no letters for.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        print(text, flush=True)  # noqa: T201
+    except OSError as error:
+        # What is left in the buffer would fail again when Python ends.
+        sys.stdout = None
+        if not isinstance(error, BrokenPipeError):
+            print(f"twistd gatewayd: not all of it could be written: {error.strerror}", file=sys.stderr)  # noqa: T201
+        status = 1
+    raise SystemExit(status) from None
+
+
 class Options(usage.Options):
     """`twistd gatewayd`."""
 
@@ -90,24 +107,23 @@ class Options(usage.Options):
 
     def opt_version(self) -> NoReturn:
         """Print gatewayd's version, and Twisted's, and end."""
-        print(f"gatewayd {__version__}, Twisted {twisted.__version__}")  # noqa: T201
-        raise SystemExit(0)
+        _end(f"gatewayd {__version__}, Twisted {twisted.__version__}", 0)
 
     def postOptions(self) -> None:
         """Read the configuration; with --check that is all."""
         try:
             self["loaded"] = self.read()
         except ConfigError as error:
-            print("\n".join(error.errors), file=sys.stdout if self["check"] else sys.stderr)
+            if self["check"]:
+                _end("\n".join(error.errors), 1)
+            print("\n".join(error.errors), file=sys.stderr)  # noqa: T201
             raise SystemExit(1) from None
         if self["check"]:
             if fault := fault_of(self["loaded"].gatewayd):
-                print(fault)  # noqa: T201
-                raise SystemExit(1)
+                _end(fault, 1)
             for line in only_by_systemd(self["loaded"].listens):
                 print(line, file=sys.stderr)  # noqa: T201
-            print("ok")  # noqa: T201
-            raise SystemExit(0)
+            _end("ok", 0)
         for other in ("syslog", "logger"):
             if (getattr(self, "parent", None) or {}).get(other):
                 self._used_wrongly(f"twistd's --{other} would write addresses that exceptions quote; use --logfile")

@@ -1,6 +1,8 @@
 """CONTRACT.md, configuration: --check by itself, and the daemon and gatewayctl on broken files."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from subprocess import CompletedProcess
@@ -93,6 +95,43 @@ def test_a_real_start_prints_the_errors_that_one_in_process_prints(world: Outsid
     for words in ((), ("-n",)):
         run = world.check(text, *words)
         assert (run.returncode, run.stdout, run.stderr) == (own.returncode, own.stdout, own.stderr), run
+
+
+START = "import sys; from gatewayd.service import Options; Options().parseOptions(sys.argv[1:])"
+
+
+@pytest.mark.parametrize("text", [toml(GOOD), "schlüssel = 1"])
+@pytest.mark.parametrize(
+    ("takes", "said"),
+    [
+        ("/dev/full", "twistd gatewayd: not all of it could be written: No space left on device\n"),
+        ("a pipe that nobody reads", ""),
+    ],
+)
+def test_an_output_that_takes_nothing_is_no_traceback(world: Outside, text: str, takes: str, said: str) -> None:
+    """A report on a full disk, a reader that has gone: one line at most, and what nobody could read is not good."""
+    file = world.directory / "unheard.toml"
+    file.write_text(text)
+    if takes == "/dev/full":
+        output = os.open(takes, os.O_WRONLY)
+    else:
+        reader, output = os.pipe()
+        os.close(reader)
+    words = [sys.executable, "-c", START, "--config", str(file), "--check"]
+    with os.fdopen(output, "w") as nowhere:
+        run = subprocess.run(words, env=environment(), stdout=nowhere, stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (1, said), run
+
+
+def test_an_old_locale_is_no_traceback(world: Outside) -> None:
+    """A key that it has no letters for is written as an escape."""
+    file = world.directory / "letters.toml"
+    file.write_text('[gatewayd]\n"schlüssel" = 1\n', "utf-8")
+    words = [sys.executable, "-c", START, "--config", str(file), "--check"]
+    environ = environment(PYTHONIOENCODING="ascii")
+    run = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (1, "")
+    assert "gatewayd.schl\\xfcssel: unknown key\n" in run.stdout
 
 
 CONTRACT_KEYS = """
