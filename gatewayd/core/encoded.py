@@ -1,13 +1,16 @@
 r"""What words say once they are decoded, as mails, links, pages and programs encode them. Pure.
 
 For whoever looks for something in other people's words: encoded words (RFC 2047), xtext (RFC 3461), \x{..} (RFC 6533),
-percent, quoted-printable, entities of HTML, escapes of JSON, base64 and hexadecimal. It decides nothing about them.
+percent, quoted-printable, UTF-7, entities and tags of HTML, escapes of JSON, C, CSS, LDAP and DNS, base64, base32,
+octets as numbers, signs that look like others or like none. It decides nothing about them.
 """
 
 import base64
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from html import unescape
 
 from msgspec import Struct
@@ -116,7 +119,12 @@ def from_base64(body: bytes) -> bytes:
 
 def _may_be_encoded(words: str) -> bool:
     """Most words are not, and to try each way takes many times as long."""
-    return any(sign in words for sign in "=%\\+&") or _LONG.search(words) is not None
+    return (
+        any(sign in words for sign in "=%\\+&")
+        or not words.isascii()
+        or "\0" in words
+        or _LONG.search(words) is not None
+    )
 
 
 def _steps(text: str, written: re.Pattern[str], decode: Callable[[re.Match[str]], str]) -> list[tuple[int, int, str]]:
@@ -143,7 +151,16 @@ def _undone(before: DecodedWords, steps: list[tuple[int, int, str]]) -> DecodedW
 _ENCODED_WORD = r"=\?([\w.:-]{1,40})(?:\*[\w-]{0,20})?\?([BbQq])\?([^?\s]{0,1000})(?:\?=?|(?=\s)|\Z)(?:\s{1,8}(?==\?))?"
 _QUOTED = re.compile(r"=([0-9A-Fa-f]{2})")
 _HEX_PAIR = re.compile(r"[0-9A-Fa-f]{2}")
-_LONG = re.compile(r"[\w+/-]{14}", re.ASCII)
+_LONG = re.compile(
+    r"[\w+/-]{14}| @ |[\[({ ](?i:at|dot)[\])} ]|</?[a-z]{1,6}[\s/>]|<!--"
+    r"|(?:[0-9A-Fa-f]{2,16}\)?[ ,:.;|-]{1,3}(?:0x|CHA?R\()?){3}",
+    re.ASCII,
+)
+_CODES = re.compile(r"\d+")
+_DUMPED_WORD = re.compile(r"(?<![0-9A-Za-z])(?:0x)?([0-9A-Fa-f]{2,16})")
+_SOMEBODY = re.compile(rb"[\w.+-]{2,64}@[\w-]{2,64}(?:\.[\w-]{2,64})+|(?:\d ?){9,15}")
+_LEAST_WORDS = 0.8
+"""How much of what octets say must be letters and signs: words that stood beside them may look like some."""
 
 
 def _encoded_word(match: re.Match[str]) -> str:
@@ -157,12 +174,79 @@ def _encoded_word(match: re.Match[str]) -> str:
 
 def _pairs(match: re.Match[str]) -> str:
     """Octets of two hexadecimal digits each, whatever stands between them."""
-    return _said(bytes.fromhex("".join(_HEX_PAIR.findall(match[0].replace("\\x", " ")))), match[0])
+    return _said(bytes.fromhex("".join(_HEX_PAIR.findall(match[0].replace("\\x", " ").replace("0x", " ")))), match[0])
+
+
+def _dumped(match: re.Match[str]) -> str:
+    """Octets as a dump shows them, in hexadecimal, or as an array or a database does, in decimal numbers."""
+    words = _DUMPED_WORD.findall(match[0])
+    readings: list[str] = []
+    if all(len(word) % 2 == 0 for word in words):
+        readings.append(_mostly_words(bytes.fromhex("".join(words))))
+    if all(word.isdigit() and len(word) < 4 for word in words):
+        readings.append(_mostly_words(bytes(min(int(word), 255) for word in words)))
+    telling = (said for said in readings if _SOMEBODY.search(said.encode()))
+    return next(telling, next(filter(None, readings), match[0]))
+
+
+def _mostly_words(octets: bytes) -> str:
+    """What octets say, without a few at the ends that say nothing; "" where that is most of them."""
+    said = "".join(chr(octet) if 0x20 <= octet < 0x7F else " " for octet in octets)
+    return said if len(said) - said.count(" ") >= _LEAST_WORDS * len(octets) else ""
 
 
 def _number(match: re.Match[str]) -> str:
-    code = int(match[1], 16)
+    code = int(match[match.lastindex or 1], 16)
     return chr(code) if 0x20 <= code < 0x110000 and not 0xD800 <= code < 0xE000 else match[0]
+
+
+def _named(match: re.Match[str]) -> str:
+    try:
+        return unicodedata.lookup(match[1])
+    except KeyError:
+        return match[0]
+
+
+def _backslashed(match: re.Match[str]) -> str:
+    r"""Digits behind backslashes: octal, but for a sign by itself, which the files of DNS write in decimal (\064)."""
+    codes = _CODES.findall(match[0])
+    if len(codes) == 1 and chr(int(codes[0])) in "@+.-":
+        return chr(int(codes[0]))
+    return _said(bytes(int(code, 8) for code in codes), match[0])
+
+
+def _spelled(match: re.Match[str]) -> str:
+    """An address whose signs are words. What is only at some host is no address."""
+    said = _SPELLED_DOT.sub(".", match[0])
+    if said == match[0] and _SAID_AT.search(said):
+        return said
+    return _SPELLED_AT.sub("@", said)
+
+
+def _utf7(match: re.Match[str]) -> str:
+    try:
+        said = match[0].encode().decode("utf-7")
+    except UnicodeDecodeError:
+        return match[0]
+    return said if said.isascii() and said.isprintable() else match[0]
+
+
+def _base32(match: re.Match[str]) -> str:
+    digits = match[0].rstrip("=").upper()
+    try:
+        return _said(base64.b32decode(digits + "=" * (-len(digits) % 8)), match[0])
+    except ValueError:
+        return match[0]
+
+
+@lru_cache(maxsize=1024)
+def _plain_sign(sign: str) -> str:
+    """What a sign beyond ASCII is a form of, such as a wide or a small one; "" for one that is not seen."""
+    if sign == "\0" or unicodedata.category(sign) in ("Cf", "Mn", "Me"):
+        return ""
+    digit = unicodedata.decimal(sign, None)
+    plain = unicodedata.normalize("NFKC", sign) if digit is None else str(digit)
+    return plain if plain.isascii() else sign
 
 
 def _base64(match: re.Match[str]) -> str:
@@ -171,28 +255,64 @@ def _base64(match: re.Match[str]) -> str:
 
 def _said(octets: bytes, written: str) -> str:
     """`written` where they are no words: most that looks like it is an id. Octets of zero: UTF-16 and UTF-32."""
-    try:
-        said = octets.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").replace(b"\0", b"").decode()
-    except UnicodeDecodeError:
-        return written
-    return said if said.isprintable() else written
+    plain = octets.removeprefix(b"\xff\xfe").removeprefix(b"\xfe\xff").replace(b"\0", b"")
+    with suppress(UnicodeDecodeError):
+        if (said := plain.decode()).isprintable():
+            return said
+    # Words among octets of another kind: a record of some program's.
+    return (
+        "".join(chr(octet) if 0x20 <= octet < 0x7F else " " for octet in octets)
+        if _SOMEBODY.search(octets)
+        else written
+    )
 
 
 def _way(sign: str, written: str, decode: Callable[[re.Match[str]], str]) -> _Way:
     return sign, re.compile(written, re.ASCII), decode
 
 
+_INLINE = (
+    "a|abbr|b|bdi|bdo|big|cite|code|del|em|font|i|ins|kbd|label|mark|nobr|q|s|samp|small|span|strong|su[bp]|tt|u|var"
+    "|wbr"
+)
+"""Tags that stand within a word: what is left of them and what is right of them are one."""
+
+_AT = r"(?:\s{0,2}[\[({<]\s?(?:at|a)\s?[\])}>]\s{0,2}|\s{1,2}@\s{0,2}|@\s{1,2}|\sat\s)"
+_DOT = r"(?:\s{0,2}[\[({<]\s?dot\s?[\])}>]\s{0,2}|\sdot\s|\.)"
+_DUMPED = r"(?:0x|CHA?R\()?[0-9A-Fa-f]{2,16}\)?"
+
+_SPELLED_DOT = re.compile(_DOT, re.IGNORECASE | re.ASCII)
+_SPELLED_AT = re.compile(_AT, re.IGNORECASE | re.ASCII)
+_SAID_AT = re.compile(r"\sat\s", re.IGNORECASE)
+
 # What says least by itself comes last: it may take the signs of another way for its own.
 _WAYS = (
+    _way("", r"[^\x01-\x7f]", lambda match: _plain_sign(match[0])),
+    _way("<", rf"(?i:</?(?:{_INLINE})(?:\s[^<>]{{0,200}})?/?>|<!--[^<>]{{0,200}}-->)", lambda match: ""),
+    _way(
+        "",
+        rf"(?i:(?<![\w.+-])[\w.+-]{{1,64}}(?:{_DOT}[\w+-]{{1,64}}){{0,5}}{_AT}(?:[\w-]{{1,63}}{_DOT}){{1,5}}[a-z][\w-]{{1,62}})",
+        _spelled,
+    ),
     _way("=?", _ENCODED_WORD, _encoded_word),
+    _way("+", r"\+[A-Za-z0-9+/]{0,60}-", _utf7),
+    _way("", rf"(?<![\w.]){_DUMPED}(?:[ ,:.;|-]{{1,3}}{_DUMPED}){{3,400}}(?!\w)", _dumped),
+    _way("", r"(?<![A-Za-z0-9])(?:[A-Z2-7]{14,2000}|[a-z2-7]{14,2000})={0,6}(?![A-Za-z0-9])", _base32),
     _way("", r"(?<![\w+/])[A-Za-z0-9+/]{14,2000}={0,2}", _base64),
     _way("", r"(?<![\w-])[\w-]{14,2000}={0,2}", _base64),
-    _way("", r"(?<![0-9A-Fa-f])(?:[0-9A-Fa-f]{2}){7,1000}(?![0-9A-Fa-f])", _pairs),
+    _way("", r"(?<![0-9A-Fa-f])(?:0x)?(?:[0-9A-Fa-f]{2}){7,1000}(?![0-9A-Fa-f])", _pairs),
     _way("\\x{", r"\\x\{([0-9A-Fa-f]{1,6})\}", _number),
-    _way("\\u", r"\\u\{?([0-9A-Fa-f]{4})\}?", _number),
+    _way("\\", r"\\u([0-9A-Fa-f]{4})|\\u\{([0-9A-Fa-f]{1,6})\}|\\U([0-9A-Fa-f]{8})", _number),
+    _way("\\N{", r"\\N\{([A-Z -]{2,60})\}", _named),
     _way("\\x", r"(?:\\x[0-9A-Fa-f]{2}){1,1000}", _pairs),
-    _way("&", r"&#?\w{1,10};", lambda match: unescape(match[0])),
+    _way("\\0", r"\\0{2,4}([2-7][0-9A-Fa-f]) ?", _number),
+    _way("\\", r"(?:\\[0-3][0-7]{2}){1,1000}|\\0[0-9]{2}", _backslashed),
+    _way("\\", r"\\([2-7][0-9A-Fa-f]) ?", _number),
+    _way("&", r"&(?:#[0-9]{1,10};?|#[xX][0-9A-Fa-f]{1,8};?|\w{1,10};)", lambda match: unescape(match[0])),
+    _way("%u", r"%u([0-9A-Fa-f]{4})", _number),
+    _way("U+", r"U\+([0-9A-Fa-f]{4,6})(?: (?=U\+))?", _number),
     _way("%", r"(?:%[0-9A-Fa-f]{2}){1,1000}", _pairs),
+    _way("=", r"=\r?\n", lambda match: ""),
     _way("=", r"(?:=[0-9A-Fa-f]{2}){1,1000}", _pairs),
     _way("+", r"(?:\+[0-9A-Fa-f]{2}){1,1000}", _pairs),
 )

@@ -12,6 +12,8 @@ from gatewayd.core.encoded import DecodedWords, decodings
 
 _SHOWN = "[redacted]"
 _SHORT = 2  # characters of a local part that is found in many words
+_LONG_WORD = 8  # characters
+_LEAST_DIGITS = 7  # of a number that is known by its end
 
 _AT = r"(?: @ | %40 | =40 | \uff20 | &\#0{0,3}64; | &\#x0{0,3}40; | &commat; )"  # as mail, links and pages write it
 _ADDRESS = r"""
@@ -29,24 +31,38 @@ _ID = r"""
       )
 """.replace("AT", _AT)
 _NUMBER = r"""
-        \+ \d (?: [ ()./-]{0,3} \d ){6,}                             # +44 (7700) 900-123
-      | (?<!\w) (?<!\d[.-]) (?:
+        \+ \s{0,2} \d (?: [\s()./_'-]{0,3} \d ){6,}                  # +44 (7700) 900-123
+      | (?<![^\W_]) (?<!\d[.-]) (?:
             0\d{2,5} (?: [ ./-] \d{3,4} ){2}                         # 07700 900 123
           | 0[1-9]\d{1,4} (?: \)[ ]? | [ ./-] ) \d{6,8}              # 07700-900184, (0161) 4960000
           | 0[1-9] (?: [ .-] \d\d ){4}                               # 06 12 34 56 78
           | 00 [ -]? [1-9]\d{0,2} (?: [ -] \d{2,7} ){2,4}            # 0044 7700 900184
+          | 00 [1-9]\d{0,2} \( \d{2,5} \) \d{5,7}                    # 0044(7700)900184
           | [1-9]\d{0,2} (?: [ -] \d{3,4} ){3}                       # 1-415-555-2671
           | [1-9]\d{0,2} [ -] \d{3,5} [ -] \d{5,8}                   # 44 7700 900184
           | [2-9]\d\d (?: \)[ ]? | [ .-] ) \d{3} - \d{4}             # (415) 555-2671
-        ) (?!\w)
+          | (?: \d\d )? \d{4} [\s_-] \d{6}                           # 447700 900184
+          # Ten digits and more that are grouped by one sign, but no date, host or code.
+          | (?<! \d[:/,] )
+            (?! (?:19|20)\d\d (?P<dash>[\s./-]{1,2}) [01]?\d (?P=dash) [0-3]?\d (?!\d)
+                | [0-3]?\d (?P<dot>[./-]) [0-3]?\d (?P=dot) (?:19|20)\d\d (?!\d)
+                | OCTET (?: \. OCTET ){3} (?![\d.]) )
+            (?= \d{1,6} (?P<same> [\s().,/_'*-]{1,3} ) \d ) (?= \d (?: (?P=same)? \d ){9,14} (?!\d) )
+            \d{1,6} (?: (?P=same) (?: \d{2,7} ) ){2,5}               # 4477 0090 0184, 447,700,900,184
+          | \d (?P<between> [\s.,_-]{1,2} ) \d (?: (?P=between) \d ){8,13}                  # 4 4 7 7 0 0 9 0 0 1 8 4
+        ) (?![^\W_])
       | \d{7,}
-"""
+""".replace("OCTET", r"(?: 25[0-5] | 2[0-4]\d | 1?\d?\d )")
 _WITH_ADDRESSES = re.compile(f"{_ID} | {_ADDRESS} | {_NUMBER}", re.VERBOSE | re.IGNORECASE)
 # What any of them begins with is looked for first: most letters of a text are none of these.
 _WITHOUT_ADDRESSES = re.compile(rf"(?=[\da-fqi+]) (?: {_ID} | {_NUMBER} )", re.VERBOSE | re.IGNORECASE)
-_GAPS = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ") | dict.fromkeys(range(0x2010, 0x2015), "-")
+_GAPS = (
+    dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ")
+    | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), "-")
+    | {0xB7: "."}
+)
 """Blanks and dashes of typeset pages: so numbers are copied into a player's row, which a driver quotes."""
-_LIKE_A_NUMBER = re.compile(r"\+\d|0\d\d|\d{7}|0\d[ .-]\d\d[ .-]|00[ -]\d|\d[) .-]{1,2}\d{3,5}[ -]\d{3}")
+_LIKE_A_NUMBER = re.compile(r"\+\s{0,2}\d|0\d\d|\d{7}|00[ -]\d|\d[\s().,/_'*-]{1,3}\d")
 
 
 def _may_hold_address(text: str) -> bool:
@@ -59,7 +75,8 @@ def redact(text: str, limit: int = 0, about: Iterable[str] = ()) -> str:
 
     So with what looks like one once it is decoded (see encoded.py). With `limit`, control characters become spaces and
     no more than so many characters are kept; what is far beyond them is not looked at. `about` are the addresses that
-    the words are known to be about: nothing of their local parts stays, however it is written.
+    the words are known to be about: nothing of their local parts stays, however it is written. So with numbers, and
+    with whatever else is named there, such as a secret.
     """
     if limit:
         # Who says 60 kB of what may be encoded would keep us busy for a second.
@@ -148,8 +165,11 @@ def _names(text: str, address: str) -> Iterator[re.Pattern[str]]:
     """Patterns of the local part of `address`, which may stand alone or have other signs before its domain.
 
     So with what stands before its plus. One of two letters goes only where the domain follows. None where it does not
-    stand in `text` at all.
+    stand in `text` at all. What has no domain goes as it is, and a number however it is grouped.
     """
+    if "@" not in address:
+        yield from _as_it_is(text, address)
+        return
     local, _, domain = address.rpartition("@")
     stem = local.partition("+")[0] or local
     # Looked for first: a pattern of its own for every message would cost more than the rest of it.
@@ -160,6 +180,18 @@ def _names(text: str, address: str) -> Iterator[re.Pattern[str]]:
             where = "" if len(name) > _SHORT else rf"(?=[\W_]{{1,8}}(?:at[\W_]{{1,3}})?{re.escape(domain)})"
             # An underscore is no letter of it: a folder may be called by name and domain, joined so.
             yield re.compile(rf"(?<![^\W_]){re.escape(name)}(?![^\W_]){where}", re.IGNORECASE)
+
+
+def _as_it_is(text: str, known: str) -> Iterator[re.Pattern[str]]:
+    digits = re.sub(r"\D", "", known)
+    if len(digits) >= _LEAST_DIGITS and not re.search(r"[^\W\d_]", known):
+        # Countries and networks write what a number begins with as they like.
+        end = r"[\W_]{0,3}".join(digits[-_LEAST_DIGITS:])
+        yield re.compile(rf"\+?(?:\d[\W_]{{0,3}}){{0,8}}{end}(?!\d)", re.ASCII)
+    elif known and known.lower() in text.lower():
+        # A long one may stand within other letters; a short one would be found in many words.
+        around = ("", "") if len(known) >= _LONG_WORD else (r"(?<![^\W_])", r"(?![^\W_])")
+        yield re.compile(re.escape(known).join(around), re.IGNORECASE)
 
 
 def _is_kept(match: re.Match[str]) -> bool:

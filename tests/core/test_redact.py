@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoded_ways import LINK, WAYS
+from encoded_ways import LINK, RECORDS, WAYS
 from gatewayd.core.redact import redact, whole_words, without_addresses
 
 _WORDS = (
@@ -41,6 +41,15 @@ def test_each_way_to_write_an_address_is_seen() -> None:
         *("+44 7700 900184", "+44 (0)7700-900184", "+44.7700.900.184", "+44/7700/900184", "0044 7700 900184"),
         *("44 7700 900184", "44-7700-900184", "44 7700 900 184", "00447700900184", "0044-7700-900184"),
         *("07700\u00a0900\u202f184", "+44\u00a07700\u2011900184", "07700\u2010900\u2013184"),
+        *("447,700,900,184", "447_700_900_184", "447'700'900'184", "447.700.900.184", "4 4 7 7 0 0 9 0 0 1 8 4"),
+        *("4-4-7-7-0-0-9-0-0-1-8-4", "44 77 00 90 01 84", "44-77-00-90-01-84", "4477 0090 0184", "44\t7700\t900184"),
+        *("44\n7700\n900184", "44  7700  900184", "44/7700/900184", "44*7700*900184", "7700 900184", "7700-900-184"),
+        *("447700_900184", "0 7700 900 184", "+ 44 7700 900184", "0044(7700)900184", "44\u22127700\u2212900184"),
+        *("44\u00b77700\u00b7900184", "\u200e+44\u200e 7700\u200e 900184", "+44\u200b7700\u200b900184"),
+        *(
+            "\u0660\u0667\u0667\u0660\u0660 \u0669\u0660\u0660 \u0661\u0668\u0664",
+            "\u2463\u2463\u2466\u2466\u2460\u2460\u2460",
+        ),
         *("1-415-555-2671", "415-555-2671", "(415) 555-2671", "020 7946 0018", "040-123456", "06 12 34 56 78"),
     ],
 )
@@ -59,7 +68,10 @@ def test_a_number_is_seen_with_the_usual_separators(number: str) -> None:
         "Sat, 28 Nov 2026 13:42:05 +0100, 28-11-2026 13:42, 28.11.2026, 11/28/2026, 01.02.2026 13:00",
         "250 id=1abcde-00012f-3K a540f662-45b3-41ee-be56-0242ac120002 queued as 4Zq000251w",
         "err:000 sub:001 dlvrd:001 0x000000b 2001:db8::25 198.51.100.200:2525 v3.10.0-1234",
-        "a & b at 10 @ 12",
+        "a & b at 10 @ 12, refused at mail.x.example, at 3 @ 4.5 s, mailbox (at) home",
+        "size 35882 10240, 1,024,000 bytes, 12 345.67, took 10-20-30 5.7.1 5.7.26, [10.11.12.13]:25 (10.11.12.14)",
+        "2026/11/28 13:42:05 [error] 1234#5678, position 20-30, 25 52 101 4, v19.3.0.0.0 <b>550</b> <i>no</i>",
+        "AB:CD:EF:12:34:56:78:9A ORA-12514 CONNECTION 97 of 100, 98 of 100; the mail is at mx.example dot",
     ],
 )
 def test_what_an_engineer_looks_for_stays(words: str) -> None:
@@ -86,7 +98,43 @@ def test_nothing_stays_of_an_address_that_the_words_are_known_to_be_about(writte
 def test_a_short_local_part_goes_only_where_its_domain_follows() -> None:
     """Two letters are found in many words that are about nobody."""
     said = redact("no jo at Players.Example, jo @players.example; no in", about=("jo@players.example", "no@x.test"))
-    assert said == "no [redacted] at Players.Example, [redacted] @players.example; no in"
+    assert said == "no [redacted] at Players.Example, [redacted]; no in"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("jane dot p at players dot example", "jane.p [at] players [dot] example", "jane.p(at)players.example"),
+        *("jane.p @ players.example", "jane.p  @  players.example", "jane.p{at}players{dot}example"),
+    ],
+)
+def test_an_address_whose_signs_are_words_goes(written: str) -> None:
+    """As people write it whom machines must not read."""
+    assert redact(f"no {written} here") == "no [redacted] here"
+
+
+@pytest.mark.parametrize(
+    ("known", "written"),
+    [
+        *(
+            ("+447700900184", words)
+            for words in ("44:7700:900184", "07700x 900184"[:5] + "~900184", "[44] [7700] [900184]")
+        ),
+        *(("jane_the_player", words) for words in ("Jane_The_Player", "u-jane_the_player-7", "amFuZV90aGVfcGxheWVy")),
+        *(("jane7", words) for words in ("jane7", "<jane7>", "%6aane7")),
+    ],
+)
+def test_what_the_words_are_known_to_be_about_goes_without_a_domain_too(known: str, written: str) -> None:
+    """Numbers however they are grouped, and names of instant messages."""
+    said = redact(f"no {written} here", about=(known,))
+    assert not re.search(r"900|184|jane|amF|6aane", said, re.IGNORECASE), said
+
+
+@pytest.mark.parametrize("way", RECORDS)
+@pytest.mark.parametrize("said", ["jane.player@players.example", "+447700900184"])
+def test_an_address_in_a_programs_record_goes_with_it(way: str, said: str) -> None:
+    """Octets that are no words stand before and behind it."""
+    assert redact(f"550 5.1.1 <{RECORDS[way](said)}> not here") == "550 5.1.1 <[redacted]> not here"
 
 
 @pytest.mark.parametrize("way", WAYS)
