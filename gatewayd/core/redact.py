@@ -111,16 +111,13 @@ def _without(text: str, about: tuple[str, ...], *, numbers: bool) -> str:
     if not text.isascii():
         text = text.translate(_GAPS)
     hidden = [place for decoded in decodings(text) for place in _in_decoded(decoded, about, numbers=numbers)]
-    if hidden:
-        # What only shows once it is decoded may stand in or beside what shows as it is: they go in one.
-        return _blotted(text, [*_beside_ids(text, hidden, numbers=numbers), *_places(text, about, numbers=numbers)])
-    clean = text
-    if pattern := _pattern(text, numbers=numbers):
-        clean = pattern.sub(_kept_or_blotted, text)
-    for address in about:
-        for name in _names(clean, address):
-            clean = name.sub(_SHOWN, clean)
-    return clean
+    known = list(_known(text, about))
+    if hidden or known:
+        # What only shows once it is decoded, or is known, may stand in or beside what shows as it is: they go in one.
+        seen = _seen(text, numbers=numbers)
+        return _blotted(text, [*_beside_ids(text, hidden, numbers=numbers), *known, *seen])
+    pattern = _pattern(text, numbers=numbers)
+    return pattern.sub(_kept_or_blotted, text) if pattern else text
 
 
 def _pattern(text: str, *, numbers: bool) -> re.Pattern[str] | None:
@@ -130,16 +127,20 @@ def _pattern(text: str, *, numbers: bool) -> re.Pattern[str] | None:
     return _WITHOUT_ADDRESSES if numbers and _LIKE_A_NUMBER.search(text) else None
 
 
-def _places(text: str, about: tuple[str, ...], *, numbers: bool) -> Iterator[_Place]:
-    """Where that stands which goes."""
+def _seen(text: str, *, numbers: bool) -> Iterator[_Place]:
+    """Where that stands which goes, whoever's it is."""
     if pattern := _pattern(text, numbers=numbers):
         yield from (match.span() for match in pattern.finditer(text) if not _is_kept(match))
+
+
+def _known(text: str, about: tuple[str, ...]) -> Iterator[_Place]:
+    """Where that stands which is known to be somebody's."""
     for name in chain.from_iterable(_names(text, address) for address in about):
         yield from (match.span() for match in name.finditer(text))
 
 
 def _in_decoded(decoded: DecodedWords, about: tuple[str, ...], *, numbers: bool) -> Iterator[_Place]:
-    for start, end in _places(decoded.text, about, numbers=numbers):
+    for start, end in chain(_seen(decoded.text, numbers=numbers), _known(decoded.text, about)):
         yield decoded.place(start, end)
 
 

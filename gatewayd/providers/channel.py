@@ -17,7 +17,7 @@ from gatewayd.core.interfaces import BeforeWire, IChannel, ISharedRoutes
 from gatewayd.core.kept_ways import KeptWays, OnAnswer, count_nothing
 from gatewayd.core.model import Handed, Order, part_of
 from gatewayd.core.pace import Reserve
-from gatewayd.core.redact import redact
+from gatewayd.core.redact import redact, without_addresses
 from gatewayd.http_client.answers import asked_for
 from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.providers.answers import Reading, Verdict, read
@@ -91,7 +91,10 @@ class HttpChannel(KeptWays[Vendor]):
     def _outcome(self, vendor: Vendor, order: Order, answer: Answered, reading: Reading) -> Handed | Setback:
         """What the answer means for the message: raised where it is the message's, a Setback where the vendor's own."""
         name, now = vendor.name, self._reactor.seconds()
-        said = f"{answer.status}" + (f" ({reading.why})" if reading.why else "")
+        # Where the directory has no addresses of instant messages, it is the player's id, which may stay.
+        about = () if order.address == order.message.ext_user_id else (order.address,)
+        why = without_addresses(reading.why, about) if reading.why else ""
+        said = f"{answer.status}" + (f" ({why})" if why else "")
         reason = f"{name} answered {said}"
         later = asked_for(answer.retry_after, now) or 0.0
         verdict = reading.verdict
@@ -103,7 +106,7 @@ class HttpChannel(KeptWays[Vendor]):
             # Which message a report is about says its URL; an id only tells parts apart, where there may be several.
             several = "*" in vendor.settings.answer.ids
             parts = tuple(part_of(name, order.message.id, one) for one in reading.ids) if several else ()
-            return Handed(name, parts, redact(" ".join(reading.ids), 200))
+            return Handed(name, parts, redact(" ".join(reading.ids), 200, about))
         if verdict is Verdict.UNREADABLE:
             lost = f"{name} answered {answer.status}, and what it said can't be read"
             vendor.health.unanswered(now, lost)

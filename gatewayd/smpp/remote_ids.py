@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
+from gatewayd.core.encoded import decodings
+
 IdRule = Literal["as-is", "decimal", "hex", "auto"]
 
 AROUND = " \t\r\n\"'()[]{}<>."
@@ -15,6 +17,7 @@ AROUND = " \t\r\n\"'()[]{}<>."
 
 _LONGEST_ID = 128  # characters
 _END = 7  # digits of a number
+_PAIR = re.compile(r"(.)(.)")
 _NO_DIGITS = re.compile(r"[^0-9]+")
 _DECIMAL = re.compile(r"[0-9]+", re.ASCII)
 _HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
@@ -66,12 +69,15 @@ def lookups(ids: Sequence[str], rule: IdRule, guess: IdRule = "auto") -> tuple[s
 
 
 def holds_number(message_id: str, numbers: Iterable[str]) -> bool:
-    """Whether an id has one of these numbers in it, as it is or in hexadecimal: it is that person's, then.
+    """Whether an id has one of these numbers in it, in whatever form: it is that person's, then.
 
-    Countries and networks write what a number begins with as they like; it is known by its end.
+    Countries and networks write what a number begins with as they like; it is known by its end. Telephones have two
+    digits in each octet, the second of them in front.
     """
-    digits = _NO_DIGITS.sub("", message_id), _to_decimal(message_id)
-    return any(number[-_END:] in text for number in numbers if len(number) >= _END for text in digits)
+    digits = _NO_DIGITS.sub("", message_id)
+    texts = [digits, _PAIR.sub(r"\2\1", digits), _to_decimal(message_id)]
+    texts += (_NO_DIGITS.sub("", decoded.text) for decoded in decodings(message_id))
+    return any(number[-_END:] in text for number in numbers if len(number) >= _END for text in texts)
 
 
 class IdsSeen:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gatewayd.core.number_readings import digits
+from gatewayd.core.redact import redact
 from gatewayd.smpp import receipt
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import BodyError, Tag
@@ -80,7 +81,10 @@ def _incoming(pdu: Any) -> Iterator[str]:
 
 
 def _message_resp(pdu: Any, number: str) -> Iterator[str]:
-    yield f"message_id={_id(pdu.message_id.decode('latin-1'), (number,))}"
+    message_id = pdu.message_id.decode("latin-1")
+    # An answer to nothing that we asked, or too late, may name anybody.
+    is_somebodys = not number and redact(message_id) != message_id
+    yield f"message_id={'***' if is_somebodys else _id(message_id, (number,))}"
 
 
 def _id(message_id: str, numbers: Iterable[str]) -> str:

@@ -1,6 +1,8 @@
 """What Smartico's answer to a status says, in the many shapes in which it may be written (SMARTICO.md 4). Pure."""
 
 import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import unquote, unquote_plus, urlsplit
 
 import msgspec
 
@@ -17,8 +19,29 @@ _USUAL_ANSWER = re.compile(rb'\s*\{\s*"error_code"\s*:\s*"?(\d{1,9})"?\s*,?\s*\}
 _STRING_OR_TRAILING_COMMA = re.compile(r'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z))|,(?=\s*[}\]])', re.DOTALL)
 
 
-def read_answer(body: bytes) -> tuple[int | None, str]:
+_SHORT = 4
+_LONG_STEP = 12
+"""Characters of a value in a URL, and of a step of its path, that is found in many words, and is no secret."""
+
+
+def secrets_in(url: str) -> Iterator[str]:
+    """What of a callback URL may be secret: its log-in, the values in its query, and what is long in its path."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    yield from (parts.username or "", parts.password or "")
+    for pair in parts.query.split("&"):
+        name, is_value, value = pair.partition("=")
+        raw = value if is_value else name
+        yield from (raw, unquote(raw), unquote_plus(raw))
+    yield from (step for step in parts.path.split("/") if len(step) >= _LONG_STEP)
+
+
+def read_answer(body: bytes, secrets: Iterable[str] = ()) -> tuple[int | None, str]:
     """`error_code` and the redacted `error_message` of an answer; the code is None where there is none to be found.
+
+    Nothing of `secrets` is left in the words, but for what stands in many: an answer may quote what it was asked.
 
     The documentation prints `{"error_code": 0,}`, and what sends it may call it text/html: so a byte order mark,
     trailing commas and a number in quotes are read as they were meant. An answer without any content is a yes.
@@ -33,7 +56,11 @@ def read_answer(body: bytes) -> tuple[int | None, str]:
     if not isinstance(answer, dict):
         return None, ""
     words = answer.get("error_message")
-    return _number(answer.get("error_code")), redact(words, _LONGEST_REASON) if isinstance(words, str) else ""
+    if not isinstance(words, str):
+        return _number(answer.get("error_code")), ""
+    # The longest first: of what stands in another one nothing else would be left than its end.
+    hidden = sorted({secret for secret in secrets if len(secret) >= _SHORT}, key=len, reverse=True)
+    return _number(answer.get("error_code")), redact(words, _LONGEST_REASON, hidden)
 
 
 def _lenient_json(text: str) -> object:

@@ -6,7 +6,8 @@ and when to give up after 48 hours, is report_attempts.py's. Knows nothing of co
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import quote, urlsplit
+from itertools import chain
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 from twisted.internet.interfaces import IReactorTime
@@ -18,7 +19,7 @@ from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import Channel, Degraded, ReportJob
 from gatewayd.core.retry import STILL_SO
 from gatewayd.core.status import Report
-from gatewayd.work.callback_answer import NOT_FOUND, read_answer
+from gatewayd.work.callback_answer import NOT_FOUND, read_answer, secrets_in
 from gatewayd.work.refused_statuses import MAX_HOSTS, RefusedStatuses
 
 YOUNG = 600.0
@@ -151,7 +152,7 @@ class Reporter:
         if not 200 <= status <= 299:
             failure = TemporaryFailure(f"callback answered HTTP {status} ({host})")
             raise _NotTaken(host, failure, _suspected(status))
-        code, words = read_answer(body)
+        code, words = read_answer(body, chain((target.api_key, unquote(target.api_key)), secrets_in(url)))
         if code == 0:
             return host
         if code is None:

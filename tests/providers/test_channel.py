@@ -1,6 +1,8 @@
 """The channel of vendors without sockets: one try, what an answer means, what is uncertain, pace, health, failover."""
 
 import gc
+import json
+import re
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -52,7 +54,7 @@ class World:
         """[providers.*] over VENDOR's keys."""
         return {name: Provider.model_validate(VENDOR | keys) for name, keys in vendors.items()}
 
-    def send(self, *routes: str, number: int = 0) -> "Send":
+    def send(self, *routes: str, number: int = 0, address: str = NUMBER) -> "Send":
         """One message under way, by these routes."""
         content = Sms(from_number="Amazing", body="Hello")
         message = Message(
@@ -64,7 +66,7 @@ class World:
             accepted_at=0.0,
             deadline=3600.0,
         )
-        return Send(self, Order(message, NUMBER, routes or ("vendor",)))
+        return Send(self, Order(message, address, routes or ("vendor",)))
 
     async def mark(self, route: str) -> None:
         """Stands for the store's mark."""
@@ -120,6 +122,24 @@ def test_where_there_is_one_id_at_most_the_url_says_all(path: str, body: str, de
     send = world.send()
     world.reactor.connect()[0].dataReceived(answer(body))
     assert send.outcome == Handed("vendor", (), detail)
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        *((NUMBER, words) for words in ("44:7700:900123", "[44] [7700] [900123]", "NDQ3NzAwOTAwMTIz")),
+        *(("JANE_THE_PLAYER", words) for words in ("JANE_THE_PLAYER", "jane_the_player-7", "SkFORV9USEVfUExBWUVS")),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400])
+def test_whom_a_message_was_for_is_in_no_word_of_its_vendors(address: str, written: str, status: int) -> None:
+    """An address of instant messages has any form, and an id or a code may be made of it."""
+    world = World(vendor={"answer": {"ids": "id", "rejected": [{"status": "400", "path": "id", "values": ["x"]}]}})
+    send = world.send(address=address)
+    protocol, _ = world.reactor.connect()
+    protocol.dataReceived(answer(json.dumps({"id": written}), status))
+    said = str(getattr(send.outcome, "detail", send.outcome))
+    assert not re.search(r"900|123|jane|NDQ3|SkFO", said, re.IGNORECASE), said
 
 
 def test_a_kept_connection_serves_the_next_message() -> None:

@@ -144,6 +144,10 @@ def test_any_id_is_found_again_as_it_is(message_id: bytes, rule: IdRule) -> None
         ("s1.07700.900.999", True),
         (f"{447700900999:x}", True),
         ("0900999", True),
+        ("NDQ3NzAwOTAwOTk5", True),
+        ("343437373030393030393939", True),
+        ("FM2DINZXGAYDSMBQHE4TS", True),
+        ("447700099099", True),
         ("8000001", False),
         ("900999", False),
         ("3f2504e0-4f89-11d3-9a0c-0305e82c3301", False),
@@ -151,6 +155,6 @@ def test_any_id_is_found_again_as_it_is(message_id: bytes, rule: IdRule) -> None
     ],
 )
 def test_an_id_that_holds_the_number_is_known(message_id: str, holds: bool) -> None:
-    """However the country is written before it, and in hexadecimal; a short code in it is nobody's."""
+    """However the country is written before it, and encoded; a short code in it is nobody's."""
     assert holds_number(message_id, ("+447700900999",)) is holds
     assert not holds_number(message_id, ("", "900999"))

@@ -91,6 +91,13 @@ def test_an_id_that_holds_the_number_is_not_told(remote_id: str) -> None:
     assert trace.words(answer, PHONE) == "submit_sm_resp 7 ESME_ROK message_id=***"
 
 
+@pytest.mark.parametrize(("remote_id", "told"), [(NUMBER, "***"), ("jane@players.example", "***"), ("a1b2", "a1b2")])
+def test_an_answer_to_nothing_that_was_asked_does_not_tell_whom_it_names(remote_id: str, told: str) -> None:
+    """Whose number could be in it nobody knows."""
+    answer = smpp.encode(smpp.SubmitSmResp(7, 0, remote_id.encode()))
+    assert trace.words(answer) == f"submit_sm_resp 7 ESME_ROK message_id={told}"
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_reload_switches_the_trace() -> None:
     """Off by default; on and off on the living bind, for both directions, with nothing of the message in it."""

@@ -230,6 +230,22 @@ async def test_without_any_url_a_report_waits() -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_an_answer_quotes_of_its_request_is_not_said_again() -> None:
+    """A server's error page shows the whole request line, and the reason goes into log, timeline and Redis."""
+    callbacks = Callbacks()
+    telling = reporter(
+        callbacks, callback_url="https://api.smartico.ai/cb?token=secret-token", api_key=Secret("key &1")
+    )
+    callbacks.answer = (200, b"")
+    await telling.tell(job())
+    callbacks.answer = (200, msgspec.json.encode({"error_code": 2, "error_message": f"no: {callbacks.asked[-1][0]}"}))
+    with pytest.raises(TemporaryFailure) as said:
+        await telling.tell(job())
+    assert "secret-token" not in said.value.reason
+    assert "key" not in said.value.reason.replace("api_key", "")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_host_that_says_no_to_every_status_is_said_to_take_none() -> None:
     """Reachable is not enough; one status that it takes ends that."""
     callbacks = Callbacks(body=b'{"error_code": 2, "error_message": "wrong api_key"}')
