@@ -48,9 +48,9 @@ def address_of(recipient: Recipient, channel: Channel, default_region: str, ext_
     The last is for instant messages: the player's own id, `ext_user_id`, where the directory knows no other.
     """
     if channel is Channel.EMAIL:
-        return email_of(recipient)
+        return readable_email(recipient.email)
     if channel is Channel.SMS:
-        return number_of(recipient, default_region)
+        return readable_number(recipient.phone, default_region)
     return (ext_user_id if recipient.im is None else recipient.im) or None
 
 
@@ -64,18 +64,11 @@ def is_misread(recipient: Recipient, channel: Channel) -> bool:
     return channel is Channel.SMS and sum(char.isdigit() for char in recipient.phone[:64]) >= _LEAST_DIGITS
 
 
-def email_of(recipient: Recipient) -> str | None:
-    """The player's email address, its domain in lower-case A-labels; None where there is none that can be read."""
-    return readable_email(recipient.email)
-
-
-def number_of(recipient: Recipient, default_region: str) -> str | None:
-    """The player's number in E.164 form; `default_region` (ISO 3166) reads numbers stored without a country code."""
-    return readable_number(recipient.phone, default_region)
-
-
 def readable_email(text: str) -> str | None:
-    """`text` as one bare address, or None. Quoted local parts and address literals don't count as readable."""
+    """`text` as one bare address, its domain in lower-case A-labels, or None.
+
+    Quoted local parts and address literals don't count as readable.
+    """
     text = text.strip()
     plain = _PLAIN_ADDRESS.fullmatch(text)
     if plain is None or len(plain[1]) > LOCAL_LIMIT:
@@ -141,7 +134,8 @@ def country_code(region: str) -> str:
 def readable_number(text: str, default_region: str) -> str | None:
     """`text` in E.164 form, or None where it is no number that could exist.
 
-    A mobile number in its country's former spelling is given in that of today, so that both have one hash.
+    `default_region` (ISO 3166) reads one without a country code. A mobile number in its country's former
+    spelling is given in that of today, so that both have one hash.
     """
     phonenumbers = _numbering_plans()
     text = text.strip()

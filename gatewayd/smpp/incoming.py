@@ -3,20 +3,21 @@
 Never fails: a peer's octets are what they are. Knows what the SMSC means by data_coding 0 from whoever asks.
 """
 
+from gatewayd.config.data_coding import SMSC_DEFAULT, alphabet_of
 from gatewayd.core.gsm_alphabet import LOCKED
 from gatewayd.smpp.codec.gsm import decode_gsm, unpack
 from gatewayd.smpp.codec.pdu import DataSm, DeliverSm
 from gatewayd.smpp.text import UDHI, DefaultAlphabet
 
-# SMPP 3.4 5.2.19. What is not listed below 0x10 is read as Latin-1: right for ASCII, harmless for the rest.
-_CODECS: dict[int, str] = {
-    5: "shift_jis",
-    6: "iso8859-5",
-    7: "iso8859-8",
-    8: "utf-16-be",
-    10: "iso2022_jp",
-    13: "euc_jp",
-    14: "euc_kr",
+# What is not here is read as Latin-1: right for ASCII, harmless for the rest.
+_CODECS: dict[str, str] = {
+    "JIS": "shift_jis",
+    "Cyrillic": "iso8859-5",
+    "Hebrew": "iso8859-8",
+    "UCS-2": "utf-16-be",
+    "ISO-2022-JP": "iso2022_jp",
+    "extended Kanji": "euc_jp",
+    "KS C 5601": "euc_kr",
 }
 
 _LOCKING_SHIFT = 0x25
@@ -27,27 +28,15 @@ _HIGHEST_ROW = 0x08
 
 
 def codec_of(data_coding: int, default_alphabet: DefaultAlphabet = "gsm") -> str:
-    """How octets under this data_coding are read: "gsm", "gsm-packed" or the name of a Python codec; 8 bit data as
-    "latin-1".
-
-    Values below 0x10 are SMPP's own, those above are TS 23.038 section 4's groups.
+    """How octets under this data_coding are read: "gsm", "gsm-packed" or the name of a Python codec; 8 bit data, and
+    what is compressed, as "latin-1".
     """
-    default = default_alphabet if default_alphabet in ("gsm", "gsm-packed") else "latin-1"
-    if data_coding == 0:
-        return default
-    if data_coding < 0x10:
-        return _CODECS.get(data_coding, "latin-1")
-    group = data_coding >> 4
-    if group < 8:
-        # General data coding: bit 5 says compressed, bits 3 and 2 the alphabet.
-        coding = "latin-1" if data_coding & 0x20 else ("gsm", "latin-1", "utf-16-be", "gsm")[data_coding >> 2 & 3]
-    elif group == 0xE:
-        coding = "utf-16-be"
-    elif group == 0xF:
-        coding = "latin-1" if data_coding & 4 else "gsm"
-    else:
-        coding = "gsm"
-    return default if coding == "gsm" else coding
+    if data_coding & 0xA0 == 0x20:
+        return "latin-1"
+    alphabet = alphabet_of(data_coding)
+    if alphabet == SMSC_DEFAULT or (alphabet is None and data_coding > 0xF):
+        return default_alphabet if default_alphabet in ("gsm", "gsm-packed") else "latin-1"
+    return _CODECS.get(alphabet or "", "latin-1")
 
 
 def decode(

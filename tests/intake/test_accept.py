@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 
 from fakes import FakeStopList
 from gatewayd import config
-from gatewayd.core.contact import email_of, number_of
+from gatewayd.core.contact import readable_email, readable_number
 from gatewayd.core.errors import ErrorCode, Refused
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Channel, Email, Recipient
@@ -311,7 +311,7 @@ def test_fingerprints_are_equal_for_equal_content_only(one: list[str], other: li
 )
 def test_email_addresses(given_address: str, expected: str | None) -> None:
     """One bare address with its domain in A-labels, within the limits of the wire, or none."""
-    assert email_of(Recipient(email=given_address)) == expected
+    assert readable_email(given_address) == expected
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def test_email_addresses(given_address: str, expected: str | None) -> None:
 )
 def test_phone_numbers(given_number: str, region: str, expected: str | None) -> None:
     """E.164, by the directory's region where the number has no country code, or none."""
-    assert number_of(Recipient(phone=given_number), region) == expected
+    assert readable_number(given_number, region) == expected
 
 
 def test_a_fake_directory_is_one() -> None:
