@@ -5,8 +5,9 @@ much is read as makes sense, the text above all, and said in words what is wrong
 """
 
 import struct
+from typing import Any, TypeVar
 
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from gatewayd.smpp.codec.codes import Command, Tag
 from gatewayd.smpp.codec.frames import HEADER
@@ -78,53 +79,25 @@ class _Octets:
 def salvage(octets: bytes) -> tuple[DeliverSm | DataSm, str]:
     """A whole deliver_sm or data_sm as far as it can be read, and what is wrong with it. Never raises."""
     body = _Octets(octets)
-    sequence, status = (int.from_bytes(octets[at : at + 4], "big") for at in (12, 8))
     if int.from_bytes(octets[4:8], "big") == Command.DATA_SM:
-        return _data_sm(body, sequence, status), body.flaw
-    return _deliver_sm(body, sequence, status), body.flaw
-
-
-def _data_sm(body: _Octets, sequence: int, status: int) -> DataSm:
-    return DataSm(
-        sequence,
-        status,
-        service_type=body.text("service_type"),
-        source_addr_ton=body.octet("source_addr_ton"),
-        source_addr_npi=body.octet("source_addr_npi"),
-        source_addr=body.text("source_addr"),
-        dest_addr_ton=body.octet("dest_addr_ton"),
-        dest_addr_npi=body.octet("dest_addr_npi"),
-        destination_addr=body.text("destination_addr"),
-        esm_class=body.octet("esm_class"),
-        registered_delivery=body.octet("registered_delivery"),
-        data_coding=body.octet("data_coding"),
-        tlvs=tuple(body.tlvs()),
-    )
-
-
-def _deliver_sm(body: _Octets, sequence: int, status: int) -> DeliverSm:
-    head = DeliverSm(
-        sequence,
-        status,
-        service_type=body.text("service_type"),
-        source_addr_ton=body.octet("source_addr_ton"),
-        source_addr_npi=body.octet("source_addr_npi"),
-        source_addr=body.text("source_addr"),
-        dest_addr_ton=body.octet("dest_addr_ton"),
-        dest_addr_npi=body.octet("dest_addr_npi"),
-        destination_addr=body.text("destination_addr"),
-        esm_class=body.octet("esm_class"),
-        protocol_id=body.octet("protocol_id"),
-        priority_flag=body.octet("priority_flag"),
-        schedule_delivery_time=body.text("schedule_delivery_time"),
-        validity_period=body.text("validity_period"),
-        registered_delivery=body.octet("registered_delivery"),
-        replace_if_present_flag=body.octet("replace_if_present_flag"),
-        data_coding=body.octet("data_coding"),
-        sm_default_msg_id=body.octet("sm_default_msg_id"),
-    )
+        return replace(_head(body, DataSm), tlvs=tuple(body.tlvs())), body.flaw
+    head = _head(body, DeliverSm)
     text, tlvs = _text_and_tlvs(body)
-    return replace(head, short_message=text, tlvs=tlvs)
+    return replace(head, short_message=text, tlvs=tlvs), body.flaw
+
+
+_Form = TypeVar("_Form", DataSm, DeliverSm)
+
+
+def _head(body: _Octets, form: type[_Form]) -> _Form:
+    """The PDU up to its text and TLVs: C-strings and single octets, in the order of its fields."""
+    status, sequence = (int.from_bytes(body.octets[at : at + 4], "big") for at in (8, 12))
+    found: dict[str, Any] = {
+        one.name: body.text(one.name) if one.type is bytes else body.octet(one.name)
+        for one in fields(form)
+        if one.name not in ("sequence", "status", "short_message", "tlvs")
+    }
+    return form(sequence, status, **found)
 
 
 def _text_and_tlvs(body: _Octets) -> tuple[bytes, Tlvs]:
