@@ -11,13 +11,13 @@ from typing import Any, Generic
 from msgspec import Struct
 from twisted.internet import protocol
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
-from zope.interface import implementer
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from gatewayd.bounces.incoming import IncomingMail
 from gatewayd.bounces.lmtp_commands import LmtpCommands, LmtpLimits, R, Then
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.log import Logger
+from gatewayd.core.unread import UnreadGuard
 from gatewayd.http.eager import write_now
 
 
@@ -33,7 +33,6 @@ _SAID = 4096
 """Octets of replies that are kept to be written in one go."""
 
 
-@implementer(IPushProducer)
 class LmtpSession(protocol.Protocol, Generic[R]):
     """One connection. `find` gives the recipient behind an address, or None where we have no such one.
 
@@ -43,6 +42,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
 
     log = Logger()
     transport: Any
+    _unread: UnreadGuard
 
     def __init__(
         self,
@@ -65,7 +65,6 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._timers: dict[str, IDelayedCall] = {}
         self._expired = ""  # why it is to end after the answer that is due
         self._closing = False
-        self._unread = False  # the peer does not read our replies
         self.busy = False  # a mail is being stored, and its answer is due
 
     # --- what Twisted calls ---------------------------------------------------------------------------------------
@@ -74,7 +73,10 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         """Greet, and start to count time."""
         if hasattr(self.transport, "setTcpNoDelay"):
             self.transport.setTcpNoDelay(True)
-        self.transport.registerProducer(self, True)
+        self._unread = UnreadGuard(
+            self._clock, self.transport, self._does_not_read, self._limits.unread, on_room=self._read_again
+        )
+        self._unread.begin()
         self._timer("session", self._limits.session, lambda: self.expire("4.4.2 session too long"))
         self._timer("idle", self._limits.idle, self._idle)
         self._answer(self._commands.greeting())
@@ -83,6 +85,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
     def connectionLost(self, reason: Any = protocol.connectionDone) -> None:
         """A mail that is being stored goes on; its answer has nowhere to go."""
         self._closing = True
+        self._unread.end()
         for timer in self._timers.values():
             if timer.active():
                 timer.cancel()
@@ -100,25 +103,19 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._buffer += data
         self._work()
         self._say()
+        self._read_no_more()
+
+    def _read_no_more(self) -> None:
+        """No more than one piece of what comes while a mail is being stored: the rest waits in the kernel."""
         if self.busy and self._buffer:
-            # No more than one piece of what comes while a mail is being stored: the rest waits in the kernel.
             self.transport.pauseProducing()
 
-    def pauseProducing(self) -> None:
-        """The peer does not read our replies: hear no more commands, or they would pile up in memory."""
-        self._unread = True
-        self.transport.pauseProducing()
-        self._timer("unread", self._limits.unread, self._does_not_read)
-
-    def resumeProducing(self) -> None:
-        """It does again."""
-        self._unread = False
-        self._no_longer("unread")
-        if not self.busy and not self._closing:
+    def _read_again(self) -> None:
+        """The peer has read our replies: hear more commands."""
+        if self.busy:
+            self._read_no_more()
+        elif not self._closing:
             self._go_on()
-
-    def stopProducing(self) -> None:
-        """The connection ends: connectionLost does what there is to do."""
 
     # --- time -----------------------------------------------------------------------------------------------------
 
@@ -140,11 +137,6 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._closing = True
         self.transport.abortConnection()
 
-    def _no_longer(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None and timer.active():
-            timer.cancel()
-
     def _timer(self, name: str, seconds: float, then: Callable[[], None]) -> None:
         self._timers[name] = self._clock.callLater(seconds, then)
 
@@ -158,7 +150,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self._say()
         self._closing = True
         self._buffer.clear()
-        self.transport.unregisterProducer()
+        self._unread.end()
         self.transport.loseConnection()
         # A peer that does not read would keep the connection half open for ever.
         self._timer("abort", 5.0, self.transport.abortConnection)
@@ -169,12 +161,12 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         """Run what came meanwhile, and read more unless that holds another mail to be stored."""
         self._work()
         self._say()
-        if not (self.busy and self._buffer) and not self._unread and not self._closing:
+        if not (self.busy and self._buffer) and not self._unread.full and not self._closing:
             self.transport.resumeProducing()
 
     def _work(self) -> None:
         """Run what the buffer holds, in order, until a mail is being stored or more bytes are needed."""
-        while not self.busy and not self._unread and not self._closing:
+        while not self.busy and not self._unread.full and not self._closing:
             if self._mail is not None:
                 if not self._buffer:
                     return

@@ -240,11 +240,11 @@ def test_a_peer_that_reads_no_replies_is_dropped() -> None:
     peer = Peer()
     assert peer.session is not None
     for pause in (9.0, 10.0):
-        peer.session.pauseProducing()
+        peer.transport.producer.pauseProducing()
         peer.say("NOOP")
         peer.clock.advance(pause)
         if pause < 10.0:
-            peer.session.resumeProducing()
+            peer.transport.producer.resumeProducing()
             assert peer.heard() == "250 2.0.0 ok\r\n"
     assert peer.transport.aborted
     assert peer.heard() == ""
@@ -253,13 +253,12 @@ def test_a_peer_that_reads_no_replies_is_dropped() -> None:
 def test_replies_that_nobody_reads_stop_the_commands() -> None:
     """While the transport is full no command is run; they go on, in order, once it has room."""
     peer = Peer()
-    assert peer.transport.producer is peer.session
-    peer.session.pauseProducing()
+    assert peer.transport.producer is not None
+    peer.transport.producer.pauseProducing()
     assert peer.say("NOOP", "BOGUS") == ""
-    peer.session.resumeProducing()
+    peer.transport.producer.resumeProducing()
     assert [line[:3] for line in peer.heard().splitlines()] == ["250", "500"]
     peer.say("QUIT")
-    peer.session.stopProducing()
     assert peer.transport.producer is None, "else the connection would not close"
 
 
@@ -305,7 +304,7 @@ def test_answers_that_nobody_reads_do_not_pile_up() -> None:
         nonlocal answered
         answered += len(data)
         assert peer.session is not None
-        peer.session.pauseProducing()
+        peer.transport.producer.pauseProducing()
 
     peer.transport.write = write
     peer.say("\r\n".join(["LHLO me"] * 5000))
