@@ -22,6 +22,9 @@ NO_SUCH_ID = frozenset(
     {
         "22P02",  # PostgreSQL: invalid input syntax for type integer, uuid ...
         "22003",  # out of the type's range
+        *("22P05", "22021"),  # PostgreSQL: letters that the database's encoding does not have
+        "P0002",  # PostgreSQL: a function's SELECT ... INTO STRICT found no row
+        "3854",  # MySQL: letters that the column's character set does not have
         "22018",  # SQL Server, Db2 by ODBC: invalid character value for cast
         "245",  # SQL Server: conversion failed ... to data type int
         "248",  # SQL Server: the conversion overflowed an int column
@@ -34,6 +37,12 @@ NO_SUCH_ID = frozenset(
     }
 )
 """Codes that say: an id that cannot even be compared with the column's type; no player has it."""
+
+_COLLATIONS_MIXED = "1267"
+"""MySQL and MariaDB: either the id has letters that its column's character set does not have, or the query compares
+columns of two collations."""
+_OF_A_VALUE = "COERCIBLE"
+"""What they call the collation of a value, in that error's text."""
 
 TOOK_TOO_LONG = frozenset(
     {
@@ -112,8 +121,12 @@ def _args(error: BaseException) -> tuple[Any, ...]:
 
 
 def is_no_such_id(error: BaseException) -> bool:
-    """Whether the database says that this id can't be compared with the column: an answer, and no outage."""
-    return any(code in NO_SUCH_ID for code in codes(error))
+    """Whether the database, or its driver, says that this id can't be compared with the column: no outage."""
+    if isinstance(error, UnicodeEncodeError):
+        # The connection is in the database's own encoding, which does not have these letters.
+        return True
+    known = set(codes(error))
+    return not known.isdisjoint(NO_SUCH_ID) or (_COLLATIONS_MIXED in known and _OF_A_VALUE in _text(error))
 
 
 def took_too_long(error: BaseException) -> bool:

@@ -40,6 +40,7 @@ class OracleError:
 
 ODBC = "[Microsoft][ODBC Driver 18 for SQL Server][SQL Server]"
 NO_NUMBER = "Conversion failed when converting the varchar value 'anna@players.example' to data type int."
+MIXED = "Illegal mix of collations"
 ORACLE = "ORA-01722: unable to convert string value containing 'a' to a number: PLAYERS.ID"
 
 
@@ -59,6 +60,13 @@ ORACLE = "ORA-01722: unable to convert string value containing 'a' to a number: 
             "245",
         ),
         (Error(8169, b"Conversion failed when converting from a character string to uniqueidentifier."), "8169"),
+        (Error("query returned no rows", sqlstate="P0002"), "P0002"),
+        (Error("has no equivalent in encoding", sqlstate="22P05"), "22P05"),
+        (Error(3854, "Cannot convert string 'anna' from utf8mb4 to latin1"), "3854"),
+        (
+            Error(1267, f"{MIXED} (latin1_swedish_ci,IMPLICIT) and (utf8mb4_general_ci,COERCIBLE) for operation '='"),
+            "1267",
+        ),
         (Error(OracleError("ORA-01722", ORACLE)), "ORA-01722"),
         (Error(OracleError("ORA-01465", "ORA-01465: invalid hex number")), "ORA-01465"),
     ],
@@ -75,6 +83,7 @@ def test_an_id_that_cannot_be_one_is_an_answer(error: Exception, first: str) -> 
     [
         Error("no such table", sqlite_errorname="SQLITE_ERROR"),
         Error(1054, "Unknown column 'x' in 'where clause'"),
+        Error(1267, f"{MIXED} (utf8mb4_general_ci,IMPLICIT) and (utf8mb4_unicode_ci,IMPLICIT) for operation '='"),
         Error("42S22", f"[42S22] {ODBC}Invalid column name 'x'. (207) (SQLExecDirectW)"),
         Error(OracleError("ORA-00942", 'ORA-00942: table or view "PAM"."X" does not exist')),
         Error("57014", sqlstate="57014"),

@@ -213,6 +213,33 @@ async def test_a_typed_id_column(server: Server) -> None:
         await directory.close()
 
 
+@pytest_twisted.ensureDeferred
+async def test_an_id_of_letters_that_the_database_does_not_have_is_nobodys(server: Server) -> None:
+    """In its encoding, or in that of the column; it was an outage each time that such an id came."""
+    connect, charsets = dict(server.connect), ["latin1", "ascii", "utf8mb3"]
+    if server.driver == "psycopg":
+        with server.session() as connection:
+            connection.autocommit = True
+            connection.execute("CREATE DATABASE narrow ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+        connect["dbname"], charsets = "narrow", [""]
+    for charset in charsets:
+        column = "VARCHAR(30)" + f" CHARACTER SET {charset}" * bool(charset)
+        Server(server.driver, connect, [], "").execute(
+            ("DROP TABLE IF EXISTS lettered", ()),
+            (f"CREATE TABLE lettered (id {column}, email VARCHAR(50))", ()),
+            ("INSERT INTO lettered VALUES ('anna', 'anna@players.example')", ()),
+        )
+        query = "SELECT email FROM lettered WHERE id = :ext_user_id"
+        table = config.SqlDirectory(type="sql", driver=server.driver, connect=connect, query=query, timeout="5s")
+        directory = open_directory(reactor, "players", table)
+        try:
+            for nobody in ("игрок", "é", "\U0001f600"):
+                assert await directory.find("amazing", nobody) is None
+            assert await directory.find("amazing", "anna") == Recipient("anna@players.example")
+        finally:
+            await directory.close()
+
+
 @pytest.mark.parametrize(
     ("columns", "condition", "may"),
     [
