@@ -48,7 +48,9 @@ _MARKS = re.compile(
 )
 """What a filter in front of us sets before a subject: it is nothing that the writer says."""
 
-_LOOKS_LIKE_REPORT = re.compile(r"\s*(?:reporting-mta|final-recipient|original-recipient)[ \t]*:", re.IGNORECASE)
+_LOOKS_LIKE_REPORT = re.compile(
+    r"\s*(?:reporting-mta|final-recipient|original-recipient|feedback-type|user-agent)[ \t]*:", re.IGNORECASE
+)
 
 REPORTS = frozenset({"message/delivery-status", "message/global-delivery-status"})
 _ORIGINALS = frozenset(

@@ -683,6 +683,16 @@ def test_microsoft_s_complaints() -> None:
         assert (verdict.kind, verdict.recipient, verdict.parsed) == (Kind.COMPLAINED, PLAYER, True)
 
 
+@pytest.mark.parametrize("first", ["Feedback-Type: abuse\nUser-Agent: x/1", "User-Agent: x/1\nFeedback-Type: abuse"])
+def test_a_complaint_in_a_file(first: str) -> None:
+    """Its report is known by how it begins, as a bounce's is."""
+    head = 'Content-Type: multipart/report; report-type=feedback-report; boundary="f"\n'
+    part = "--f\nContent-Type: application/octet-stream; name=report\n\n"
+    body = f"--f\nContent-Type: text/plain\n\nA complaint.\n{part}{first}\nOriginal-Rcpt-To: {PLAYER}\n--f--\n"
+    verdict = read(mail(body, "FW: offer", "fbl@far.example", head))
+    assert (verdict.kind, verdict.recipient, verdict.parsed) == (Kind.COMPLAINED, PLAYER, True)
+
+
 # --- hostile bytes --------------------------------------------------------------------------------------------------
 
 
