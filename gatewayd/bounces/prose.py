@@ -61,7 +61,7 @@ def kind_of(text: str) -> Kind:
     flat = plain(text[:MAX_PROSE])
     if wording.DELAY.search(wording.NO_DELAY.without(flat)):
         return Kind.DELAYED
-    if wording.FAILURE.search(flat):
+    if wording.FAILURE.search(wording.NO_FAILURE.without(flat)):
         return Kind.FAILED
     if wording.DELIVERED.search(flat):
         return Kind.DELIVERED

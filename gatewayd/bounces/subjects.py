@@ -14,7 +14,7 @@ BOUNCE_SUBJECT = Phrases(
         r"\b(?:mail|message|e-?mail)[^:]{0,40} (?:fail|error|reject|return|undeliver|bounce|refused|delay)",
         r"\breturned (?:e-?)?(?:mail|message|to sender)",
         r"\b(?:return(?:ed|ing)|rejected|bounced?|refused|blocked) (?:e-?)?(?:mail|message)",
-        r"\b(?:e-?)?mail status report",
+        r"\b(?:e-?)?mail status report|\brejected posting\b",
         r"\b(?:could|can) ?not be delivered",
         r"\bunable to deliver",
         r"\buser unknown\b|\bunknown (?:user|recipient|address)",

@@ -86,7 +86,7 @@ DELAY = Phrases(
         r"\byou do not need to (?:resend|re-send|do anything|take)",
         r"\bno (?:need to resend|action (?:is )?(?:required|needed) (?:on your part|by you|at this time))",
         r"\btransient non-fatal errors\b|\bwarning: could not send message for",
-        r"\bnext (?:delivery )?(?:attempt|retry)(?: is| will be)? (?:in|at|on|after|scheduled)\b",
+        r"\bnext (?:delivery )?(?:attempt|retry|try)(?: is| will be)? (?:in|at|on|after|scheduled)\b",
         r"\bdelivery (?:will be|is) (?:deferred|postponed)|\bstill in (?:our|the) queue|\bwill be redelivered",
         r"\bwird (?:weiter(?:hin)?|erneut|noch|später) (?:erneut )?versucht|\bnoch nicht zugestellt",
         r"\bverzöger|\bweitere (?:zustell)?versuch|\bzustellung wird (?:fortgesetzt|wiederholt)",
@@ -95,12 +95,14 @@ DELAY = Phrases(
         r"\b(?:(?<!no )(?:se )?volverá a |re)intentar",
         r"\bin ritardo|\britardat[ao]|\bulteriori tentativi|\bnon è (?:stato )?ancora|\briprover[àa]|\britenter[àa]",
         r"\batrasad[ao]|\btentar(?:á|emos) novamente|\bainda não foi|\bnovas tentativas",
-        r"\bvertraagd|\bvertraging|\bnog niet (?:af)?geleverd|\b(?:wordt|zal) (?:(?!niet)\w+ ){0,2}opnieuw geprobeerd",
+        r"\bvertraagd|\bvertraging|\bnog niet (?:af)?geleverd|"
+        r"\b(?:wordt|zal) (?:(?!niet)\w+ ){0,2}opnieuw geprobeerd",
         r"\bförsenad|\bfördröj|\bforsinket|\bviivästy|\bopóźni|\bzpožd|\bkésleltet|\bgecik|\bhenüz teslim",
         r"\b(?:kolejna|ponowna|następna) próba|\bponowi|\bповторн\w{1,4} попыт|\bповторить спробу",
         r"\bзадерж(?:ан|ива)|\b(?:ещ[её]|пока|ще) не (?:был[ао]? )?доставлен|\b(?:повтор|продолж)ит (?:\S+ )?попытк",
         r"\bпопытк\w{1,4} (?:\S+ )?буд[еу]т (?:повтор|продолж)",
-        r"遅延|再(?:送信?|試行)を?(?:し(?:ます|続け)|いたします|されます|行い|試み(?!まし)|繰り返|続け)|配信(?:が|は)遅れ",
+        r"遅延|再(?:送信?|試行)を?(?:し(?:ます|続け)|いたします|されます|行い|試み(?!まし)|繰り返|続け)|"
+        r"配信(?:が|は)遅れ",
         r"まだ(?:配信|送信|届)|引き続き(?:配信|送信|再)|지연|다시 시도(?:합|할)",
         r"延迟|尚未(?:送达|投递|送達)|将(?:继续|会继续)?(?:重试|尝试)|延遲|稍后[^。]{0,8}重试",
         r"\bκαθυστερ|\bδεν (?:έχει )?παραδοθ\w{1,6} ακόμ",
@@ -154,6 +156,36 @@ DELAY = Phrases(
         r"\bдо сих пор не доставлен|\b(?<!не )попробует (?:ещё раз|снова|позже)|\bдоставка будет повторена",
         r"\b(?<!не )спробує(?:мо)? (?:ще раз|знову|пізніше)",
         r"將(?:會)?繼續嘗試|稍後(?:將|會)?重試|아직 (?:배달|전달|전송)되지|계속 (?:재)?시도(?:합|할)",
+        # When it is tried next.
+        r"\bnächste[rn]? (?:zustell)?versuch|\bprochaine tentative|\bpróximo intento|\bprossimo tentativo",
+        r"\bpróxima tentativa|\bvolgende (?:bezorg)?poging|\bследующ\w{1,3} попытк|\bнаступн\w{1,3} спроб|"
+        r"\bследващ\w{0,3} опит",
+        r"\bdalší pokus (?:o doručení )?(?:za|v|bude|proběhne)\b|\bďalší pokus (?:o doručenie )?(?:za|o|bude)\b",
+        r"\bkövetkező kísérlet|\burmătoarea încercare|\bsonraki deneme|\bεπόμενη προσπάθεια|"
+        r"\bs(?:lj|l)?edeći pokušaj",
+        r"\bnästa försök|\bneste forsøk|\bnæste forsøg|\bseuraava yritys|下次(?:重试|尝试)",
+        r"(?:小时|分钟|天)后[^。]{0,8}(?:重试|尝试)|(?:小時|分鐘|天)後[^。]{0,8}(?:重試|嘗試)|"
+        r"\blần thử tiếp theo|\bpercobaan berikutnya",
+        r"\bprób[ya] (?:\w+ )?b[ęe]d[ąa] (?:ponawiane|kontynuowane)|\bcontinuaremos a tentar|"
+        r"\bbude (?:dále )?zkoušet",
+        r"\bwordt (?:nog|verder) (?:\w+ ){0,3}geprobeerd|\bdenemeye devam|(?<!不)会继续(?:尝试|重试|投递)",
+        # It is only a warning.
+        r"\b(?:nur|lediglich) eine warnung|\bsimple avertissement|\bsolo un(?:a)? (?:aviso|advertencia|avviso)|"
+        r"\bapenas um aviso|\bslechts een waarschuwing|\btylko ostrzeżenie|\bpouze (?:varování|upozornění)",
+        r"\b(?:только|лишь) предупреждение|\b(?:лише|тільки) попередження|\byalnızca bir uyarı|"
+        r"\bsadece (?:bir )?uyarı|"
+        r"\b(?:bara|endast) en varning|\b(?:kun|bare) en advarsel|\bvain varoitus|\bcsak figyelmeztetés|"
+        r"\bdoar un avertisment",
+        r"警告(?:メール|メッセージ)?(?:です|に過ぎ|のみ)|只是一?[个封個]?警告|경고일 뿐",
+        # Where players live whose mail systems speak none of the above.
+        r"\bendarreri|\bes (?:continuarà|tornarà a) intenta|\batzeratu|\bberriro saiatuko|\btefst\b|"
+        r"\breynt verður aftur",
+        r"\bviibi(?:b|nud)|\bproovime uuesti|\bvonuar\b|\bvones[ëa]|\bдоцни\b|\bзабав(?:я|ен|ян)|\bще опитаме отново",
+        r"\bкасни\b|\bзатриму(?:є|ють)|\bзатримано|\bспроби (?:\S{1,100} ){0,2}(?:триватим|продовж)|"
+        r"\bзатрымлів|\bпаспрабуем",
+        r"დაგვიან|კვლავ ვცდ|հետաձգ|կրկին կփորձ|\bкешіг|\bкешікт|\bқайта әрекет|\bkechik|\bqayta urin",
+        r"বিলম্ব|আবার চেষ্টা|தாமத|மீண்டும் முயற்சி|\bditangguh|\btertangguh|\bpercubaan akan|\bnaantala|\bsusubukang muli",
+        r"\bumechelewa|\btutajaribu tena",
         r"จะลอง(?:ส่ง)?(?:ใหม่|อีก)|\b(?<!tidak )akan terus mencoba",
         r"(?:سيحاول|سيواصل) (?:\S+ ){0,3}(?:مرة أخرى|المحاولة)",
     )
@@ -169,6 +201,19 @@ NO_DELAY = Phrases(
         r"\bif (?:the|this|you|your)[^.]{0,100}\.",
         r"\bdélai (?:dépassé|expiré|maximum)|\baucune (?:nouvelle|autre) tentative",
         r"\bповторных попыток (?:\S+ ){0,2}не будет|遅延のため",
+        # In the words that DELAY has for it, it says that there will be none.
+        r"\bno (?:additional|other) (?:delivery )?(?:attempt|retr)\w*|\b(?:re)?try no (?:more|longer)\b",
+        r"\bweitere (?:zustell)?versuche (?:\w+ ){0,3}nicht\b|\bpas (?:de |d')(?:nouvelles|autres) tentatives",
+        r"\bno se (?:volverá a |re)intentar\w*|\bnon (?:\w+ ){1,3}(?:altri|ulteriori|nuovi) tentativi|"
+        r"\bnon (?:si )?(?:riprover|ritenter)\w+|\bnão (?:\w+ ){1,3}novas tentativas|\bnão voltaremos a tentar",
+        r"\bповторн\w{1,3} попыт\w{1,3} (?:\S{1,100} ){0,3}не\b|\b(?:kolejna|ponowna|następna) próba nie\b|"
+        r"\bδεν θα (?:ξανα|επανα|συνεχ)\w*",
+        r"\btidak akan (?:mencoba|dicoba)(?: lagi| kembali)?|לא (?:נ|י)נסה שוב",
+        # It tells its history, or its reader what to do.
+        r"\b(?:malgré|après) (?:de |plusieurs )?nouvelles tentatives|"
+        r"\b(?:veuillez|pouvez|devez|merci de|prière de|essayez de) réessayer|\b(?:puede|pueden|debe) reintentar\w*",
+        r"\b(?:сделайте|предпримите|выполните) повторн\w{1,3} попыт\w{1,3}|"
+        r"[请請]您?稍[后後](?:再次?)?(?:重?[试試]|尝试|嘗試|发送|發送)",
         # A footer says what may become of any mail.
         r"\b(?:confidential|privileged|vertraulich|confidentiel|confidencia|riservat|vertrouwelijk|konfidenti|fortrolig|"
         r"poufn|důvěrn|dôvern|bizalmas|gizli|конфиденциальн|конфіденційн|luottamuksel|povjerljiv)\w*.{0,800}",
@@ -216,11 +261,11 @@ FAILURE = Phrases(
         r"\bblocked (?:by|using|for|because)|\bpolicy (?:violation|reason)|\bspam (?:content|message|detected)",
         r"\bdelive?ry\b[^.]{0,60} (?:was |has been |is )?(?:aborted|cancel+ed)|\bcould not find\b",
         r"\bfailed mail\b|\(fail(?:ure|ed)\)|\bdid not (?:\w+ )?match\b",
-        r"\bnot (?:a )?(?:list )?member\b",
+        r"\bnot (?:a )?(?:list )?member\b|\bnot authori[sz]ed to (?:send|post)\b",
         r"\btransaction failed|\bcommand rejected|\bprotocol error|\bsyntax error",
         r"\bremote (?:host|server) (?:said|told|respon|answer|return)",
         r"(?:^|[\s<>(\[:\"'])5[0-5]\d[ -](?:#?5\.\d{1,3}\.\d{1,3}\b|[^\d\s.,:]{2})",
-        r"\bnicht (?:\w+ ){0,4}(?:zugestellt|zustellbar|ausgeliefert|gefunden|erreich|übermittelt|angenommen)",
+        r"\bnicht (?:\w+ ){0,8}(?:zugestellt|zustellbar|ausgeliefert|gefunden|erreich|übermittelt|angenommen)",
         r"\bunzustellbar|\bunbekannter? (?:benutzer|empfänger|adress)",
         r"\bzustellung (?:\w+ ){0,6}(?:fehlgeschlagen|nicht)|\bfehler bei (?:der )?(?:zustellung|übermittlung)",
         r"\bexistiert nicht|\bpostfach (?:ist )?voll",
@@ -244,34 +289,69 @@ FAILURE = Phrases(
         r"\bukendt? (?:modtager|bruger)|\bukjent",
         r"\bnie (?:(?!powiadomien)\w+ ){0,5}(?:dostarcz|doręcz)|\bniedostarcz",
         r"\bnieznan|\bnie istnieje|\bnedoru[čc]|\bneexistuje",
-        r"\bkézbesít\w{1,12} (?:nem|sikertelen)|\bkézbesíthetetlen|\bteslim edilem|\biletilem|\bei voitu toimittaa",
-        r"не (?:\S+ ){0,4}(?:доставл|достав|существует|найден|обнаружен)|недоставлен|не удалось|невозможно",
+        r"\bkézbesít\w{1,12} (?:nem|sikertelen)|\bnem (?:\w+ )?kézbesít|\bkézbesíthetetlen|\bteslim edilem|"
+        r"\biletilem|\bei (?:\w+ )?toimite?t",
+        r"\bне (?:\S{0,100}[^\s.!?] ){0,4}(?:достав|существует|найден|обнаружен)|недоставлен|не удалось|невозможно",
         r"неизвестн\w{1,4} (?:пользовател|адрес|получател)|ошибк\w{1,4} (?:при )?доставк|переполнен",
-        r"配信(?:でき|不能|され(?:ません|てい(?:ません|ない)|ず|なかった)|に失敗|エラー)|届け(?:られ|る)(?:ません|こと)|届きません|送信(?:でき|不能|に失敗|エラー|されません)|お届けできません|存在しません",
-        r"存在しない|見つかりません|エラー(?:に|が|を|メール|となり)|不達|受信できません|拒否|宛先(?:不明|が)|容量(?:を)?(?:超|不足)|戻(?:り|され)",
-        r"退信|退回|无法(?:投递|送达|传递|发送|被?投递)|投递失败|发送失败|不存在|未送达|被拒(?:绝|收)|拒收|拒绝|無法|失敗|邮箱已满",
-        r"반송|실패|전송할 수 없|배달(?:되지|할 수)|존재하지|전달되지 (?:않|못)|찾을 수 없",
+        r"配信(?:でき|不能|され(?:ません|てい(?:ません|ない)|ず|なかった)|に失敗|エラー)|"
+        r"届け(?:られ|る)(?:ません|こと)|届きません|送信(?:でき|不能|に失敗|エラー|されません)|"
+        r"お届けできません|存在しません",
+        r"存在しない|見つかりません|エラー(?:に|が|を|メール|となり)|不達|受信できません|拒否|宛先(?:不明|が)|"
+        r"容量(?:を)?(?:超|不足)|戻(?:り|され)",
+        r"退信|退回|无法(?:投递|送达|传递|发送|被?投递)|投递失败|发送失败|不存在|未送达|被拒(?:绝|收)|拒收|"
+        r"拒绝|無法|失敗|邮箱已满",
+        r"반송|실패|전송할 수 없|배달(?:되지|할 수)|존재하지|전달되지 (?:않|못)|"
+        r"(?:전달|전송|배달|발송|보내)하?지 못|찾을 수 없",
         r"\bδεν (?:ήταν δυνατ|μπόρεσε|μπορεί|παραδόθηκε|είναι δυνατ|υπάρχει)",
         r"\bαδύνατη η (?:παράδοση|αποστολή)|\bανεπίδοτ",
         r"\bnu (?:a|au) (?:putut|fost) (?:fi )?(?:livrat|trimis|expediat)",
-        r"\bnelivra|\bnu există\b|לא ניתן (?:היה )?למסור|לא נמסר|נכשל",
+        r"\bnelivra|\bnu există\b|לא (?:היה )?ניתן (?:היה )?למסור|לא נמסר|נכשל",
         r"تعذر|تعذّر|لم (?:يتم|نتمكن من) (?:تسليم|إرسال)|غير قابل للتسليم",
         r"فشل (?:ال)?(?:تسليم|إرسال)|تحویل (?:داده )?نشد|ارسال نشد",
         r"ไม่สามารถ(?:ส่ง|นำส่ง)|ส่งไม่(?:ถึง|สำเร็จ|ได้)|ไม่พบ(?:ที่อยู่|ผู้ใช้|ผู้รับ)",
-        r"\bkhông (?:thể|được) (?:gửi|chuyển|giao)|\bkhông tồn tại",
-        r"\btidak (?:dapat|bisa) (?:di)?(?:kirim|sampaikan)",
+        r"\bkhông (?:(?:thể|được) )?(?:gửi|chuyển|giao)|\bkhông tồn tại",
+        r"\btidak (?:dapat|bisa|berhasil) (?:di|ter)?(?:kirim|sampaikan)",
         r"\bgagal (?:di|ter)?kirim|\btidak terkirim|\btidak ditemukan",
-        r"\bnije (?:bilo )?(?:moguće )?(?:isporuč|dostav|uruč)",
-        r"\bneisporuč|\bnedostavlj|\bne postoji\b|\bni bilo mogoče dostav",
-        r"\bnepavyko (?:pristaty|išsiųs)|\bnepristatyt|\bnevarēja piegādāt|\bneizdevās (?:piegād|nosūt)|\bnav piegādāt",
-        r"\bei (?:saanud|õnnestunud|olnud võimalik) (?:\w+ ){0,2}toimeta|\btoimetamata|\bne(?:byl|bol)\w? doru[čc]",
+        r"\bnije (?:\w+ ){0,3}(?:isporuč|dostav|uruč)",
+        r"\bneisporuč|\bnedostavlj|\bne postoji\b|\bni (?:bil\w )?(?:\w+ )?dostav",
+        r"\bnepavyko (?:pristaty|išsiųs)|\bnebuvo (?:\w+ )?pristatyt|\bnepristatyt|"
+        r"\bne(?:varēja|tika) (?:\w+ )?piegādāt|\bneizdevās (?:piegād|nosūt)|"
+        r"\bnav piegādāt",
+        r"\bei (?:\w+ ){0,4}toimeta|\btoimetamata|\bne(?:byl|bol)\w? (?:\w+ )?doru[čc]",
         r"वितरित नहीं|नहीं (?:भेजा|पहुंचाया) जा सका|डिलीवर नहीं|मौजूद नहीं",
         # That it failed, where the words above say what could not be done.
-        r"\bgick inte att leverera|\bmisslycka|\bmislyk(?:kedes|kede|tes|ket)\b|\bepäonnistu|\bei löytynyt",
+        r"\bgick inte att leverera|\binte (?:\w+ )?levererat|\bikke (?:\w+ )?lever(?:et|t)\b|\bmisslycka|"
+        r"\bmislyk(?:kedes|kede|tes|ket)\b|\bepäonnistu|\bei löytynyt",
         r"\bnie powiodł|\bprzepełnion|\bne(?:zda|poda)ři?l|\bnepodaril|\bzlyhal|\bnem sikerült|\bsikertelen",
         r"\beșua(?:t|re)\b|\bbaşarısız|\bαπέτυχε|\bнеуспеш|\bni(?:je)? uspj?el[aeo]\b|\bnon (?:è )?riuscit",
-        r"\bebaõnnestu|\bneizdevās|未能|无法向|ล้มเหลว",
+        r"\bebaõnnestu|\bneizdevās|未能|未成功|无法向|配信が?完了し(?:ません|なかった)|ล้มเหลว",
         r"\bdelivery of the (?:e-?mail|message) was stopped\b",
+        # Where players live whose mail systems speak none of the above.
+        r"\bno s'ha (?:pogut )?(?:lliura|envia)|"
+        r"\bnon (?:se (?:puido|puideron|pode) (?:entregar|enviar)|foi entregad)|"
+        r"\b(?:ezin izan|ez) (?:da|dugu) (?:\w+ ){0,2}(?:entregatu|bidali)",
+        r"\bekki (?:(?:tókst|hægt|var hægt) að )?(?:afhen[dt]|send)|\bnuk (?:u|mund të) dorëzo?[hu]",
+        r"\bније (?:\S{1,100} ){0,3}(?:испоруч|достав|уруч)|\bне (?:\S{1,100} ){0,3}даста[вў]",
+        r"(?:ვერ|არ) (?:\S{1,100} ){0,2}(?:მიეწოდ|მიწოდ|ჩაბარ|გაიგზავნ)|"
+        r"(?:հնարավոր չ|չհաջողվ|չի )\S{0,20} ?(?:\S{1,100} )?(?:առաք|ուղարկ|հասց)",
+        r"\bçatdırıl(?:madı|a bilm)|\bgöndəril(?:mədi|ə bilm)|\bжеткіз(?:ілмеді|ілген жоқ|у мүмкін)|\bжіберілмеді",
+        r"\byetkaz(?:ilmadi|ib bo.{0,2}l(?:in)?madi|ilmagan)|\byuborilmadi",
+        r"نہیں (?:پہنچ|بھیج)|পৌঁছা(?:নো যা)?য়নি|পাঠানো যায়নি|வழங்க(?: |ப்பட)?(?:முடிய|வி)?வில்லை",
+        r"\btidak (?:dapat|berjaya|boleh) (?:di)?hantar|\bgagal (?:di)?hantar|"
+        r"\bhindi (?:matagumpay na )?(?:na|ma)ihatid",
+        r"\bhaukuweza kuwasilishwa|\bhaujawasilishwa",
+    )
+)
+
+# Taken out before FAILURE is looked for: what a report of success says may still come.
+NO_FAILURE = Phrases(
+    (
+        r"(?:^|(?<=[.!?;。；] ))(?:otherwise|andernfalls|ansonsten|sonst|sinon|autrement|dans le cas contraire|"
+        r"de lo contrario|en caso contrario|altrimenti|in caso contrario|caso contrário|do contrário|anders|"
+        r"иначе|в противном случае|інакше|в іншому випадку|в противен случай|w przeciwnym razie|jinak|inak|"
+        r"v opačném případě|ellenkező esetben|în caz contrar|aksi (?:takdirde|halde)|διαφορετικά|annars|ellers|"
+        r"muuten|muussa tapauksessa|inače|u protivnom)\b[^.]{0,300}",
+        r"(?:そうでない場合|否则|否則|그렇지 않으면)[^。.]{0,100}",
     )
 )
 
@@ -279,28 +359,51 @@ DELIVERED = Phrases(
     (
         r"\b(?:was|has been|have been|is) (?:successfully )?(?:delivered|relayed)(?: successfully| to (?:the "
         r"following|one or more|its|mailbox|the recipient|this recipient|these recipients|the next)|\.)",
-        r"\b(?:successfully|success(?:ful)?:?) (?:mail )?deliver(?:ed|y)",
+        r"\b(?:succes{1,2}ful?ly|success(?:ful)?:?) (?:mail )?deliver(?:ed|y)",
         r"\bdelivery (?:was |is )?(?:completed|successful|succeeded|complete)",
         r"\bdelivery status notification \(success\)|\brelayed:|\breturn receipt\b.{0,80}\bdelivered",
-        r"\bsuccessfully relayed|\bsuccessful mail delivery report|\brelayed to (?:mailer|non-dsn)",
+        r"\bsuccessfully relayed|\bsuccessful mail delivery report|\brelayed to (?:mail(?:er| system)|non-dsn)",
         r"\bdelivery to [^.]{1,80} is complete\b",
         r"\bwurde (?:\w+ ){0,4}(?:zugestellt|übermittelt|ausgeliefert)",
         r"\bremis avec succès|\bremise [^.]{1,60} est terminée",
         r"\bentregado correctamente|\bconsegnato con successo",
-        r"\bуспешно доставлен|\bzustellung [^.]{1,80} ist abgeschlossen|\bdostarczanie [^.]{1,80} zostało zakończone",
+        r"\b(?:успешно|успішно|паспяхова|успјешно|сәтті) (?:\S{1,100} )?(?:достав|дастаў|испоруч|жеткізілді)|"
+        r"\bzustellung [^.]{1,80} ist abgeschlossen|\bdostarczanie [^.]{1,80} zostało zakończone",
         r"\b(?:is|werd|zijn) (?:met succes )?(?:bezorgd|geleverd|afgeleverd) (?:bij|aan) (?:de )?(?:volgende|deze)",
         r"\bhar levererats till (?:följande|dessa)|\ber (?:blevet |blitt )?lever(?:e)?t til (?:følgende|disse)",
         r"\bon toimitettu (?:seuraaville|näille)|(?<!nie )\bzostała dostarczona do (?:następujących|tych)",
         r"\bbyla doručena (?:těmto|následujícím)|\bbola doručená (?:týmto|nasledujúcim)",
         r"(?<!nem )\bkézbesítettük a következő|(?<!nu )\ba fost livrat\w? (?:către )?(?:următor|acest)",
         r"\balıcılara teslim edildi|(?<!δεν )\bπαραδόθηκε στους",
-        r"(?<!не )(?<!не было )\bдоставлено (?:следующим|этим|таким) |(?<!не )\bе доставено на (?:следните|тези)",
+        r"(?<!не )(?<!не было )\bдоставлено (?:следующим|этим|таким|получател\w{1,3}) |"
+        r"(?<!не )\bе доставено на (?:следните|тези)",
         r"\bje (?:\w+ )?isporučena (?:sljedeć|sledeć|tim)|\bje bilo dostavljeno (?:tem|naslednjim)",
         r"(?<!não )\bfoi entregue (?:aos seguintes|a estes)",
         r"(?<!no )\b(?:se entregó|se ha entregado|ha sido entregado|fue entregado) a los siguientes",
         r"(?<!n')\ba (?:bien )?été (?:remis|distribué|délivré) aux? destinataire",
         r"(?<!non )\bè stato (?:recapitato|consegnato) (?:ai seguenti|nella casella)",
         r"(?:に|へ)配信(?:されました|済み)|(?<![未不])已(?:成功)?(?:传递给|送达|投递(?:到|至)|傳遞給|送達)",
+        # That it went well, where the words above say to whom.
+        r"(?<!nicht )\berfolgreich (?:\w+ ){0,7}zugestellt|\bentregad[oa] con éxito|\bentregue com (?:sucesso|êxito)|"
+        r"\bpomyślnie dostarczon|\bdostarczon\w pomyślnie|"
+        r"(?<!niet )\b(?:met succes|succesvol) (?:\w+ ){0,3}(?:af)?(?:bezorgd|geleverd)",
+        r"正常に配信|配信が?完了(?:しました|の)|\bdelivery via \S{1,200} 250\b",
+        r"(?<!nije )(?<!nisu )\b(?:uspješno|uspešno|úspešne|úspěšně) (?:\w+ )?(?:isporuč|dostav|doruč)|"
+        r"(?<!не )\bе доставена до\b|"
+        r"(?<!не )\bбеше доставен\w? успешно",
+        r"\bhar levererats till|\b(?:ble|blev) lever(?:e)?t til\b|\bon toimitettu onnistuneesti",
+        r"\bsikeresen kézbesít|\blivrat\w? cu succes|\bπαραδόθηκε (?:με επιτυχία|επιτυχώς)|(?<!ei )\btoimetati kätte",
+        r"\b(?:ir|tika) (?:veiksmīgi )?piegādāt|\blaiškas (?:sėkmingai )?pristatytas|\bvar afhent",
+        r"(?<!no )\bs'ha lliurat (?:correctament|amb èxit)|(?<!non )\bfoi entregad[ao] a\b|"
+        r"(?<!ez da )\bondo entregatu",
+        r"\bdorëzua me sukses|\buğurla çatdırıldı|\bmuvaffaqiyatli (?:\S{1,100} ){0,2}yetkazildi",
+        r"წარმატებით (?:\S{1,100} )?(?:მიეწოდ|ჩაბარ)|հաջողությամբ (?:\S{1,100} )?(?:առաք|հասց)",
+        r"נמסרה? בהצלחה|با موفقیت (?:\S{1,100} ){0,3}(?:تحویل|ارسال)|کامیابی سے (?:\S{1,100} ){0,2}پہنچ",
+        r"सफलतापूर्वक (?:वितरित|भेज)|সফলভাবে (?:\S{1,100} ){0,2}(?:পৌঁছেছে|বিতরণ করা হয়েছে)|"
+        r"வெற்றிகரமாக (?:\S{1,100} )?வழங்கப்பட்டது",
+        r"(?:เรียบร้อย|สำเร็จ)แล้ว|(?<!không )(?<!chưa )\b(?:gửi|chuyển|giao) thành công|"
+        r"(?<!tidak )(?<!belum )\bberhasil (?:di)?kirim|\bberjaya (?:di)?hantar",
+        r"(?<!hindi )\bmatagumpay na naihatid|\bumewasilishwa",
         r"에게 배달되었습니다|(?<!לא )נמסרה לנמענים|\bتم تسليم رسالتك|(?<!ไม่)(?<!ไม่ได้)ถูกส่งไปยังผู้รับ",
     )
 )
@@ -369,7 +472,8 @@ UNKNOWN_USER = Phrases(
         r"משתמש (?:\S{1,100} ){0,2}(?:אינו|לא) קיים|المستخدم (?:\S{1,100} ){0,2}غير موجود",
         r"(?:アドレス|ユーザ|宛先)\w{0,4}(?:が|は)?(?:存在しません|見つかりません|不明)",
         r"(?:收件人|用户|邮箱|地址)[^。]{0,100}不存在|查无此|查無此",
-        r"존재하지 않는 (?:메일|이메일|사용자|계정|수신자)|(?:사용자|수신자|계정)[^.]{0,60}(?:존재하지 않|찾을 수 없)",
+        r"존재하지 않는 (?:메일|이메일|사용자|계정|수신자)|"
+        r"(?:사용자|수신자|계정)[^.]{0,60}(?:존재하지 않|찾을 수 없)",
     )
 )
 """Says that nobody lives at the address, where no enhanced status code says so."""
