@@ -2,16 +2,16 @@
 
 import re
 
-from gatewayd.bounces import wording
+from gatewayd.bounces import blame
 from gatewayd.core.enhanced_codes import HARD, spares_the_address
 
 UNSPECIFIC = re.compile(r"|5\.[015]\.0")
 """Codes that give no reason: the words have to."""
 
 _BY_WORDS = {
-    "5.4.4": wording.NO_DOMAIN,
-    "5.4.1": wording.NOBODY_BEHIND,
-    "5.1.351": wording.UNKNOWN_USER,
+    "5.4.4": blame.NO_DOMAIN,
+    "5.4.1": blame.NOBODY_BEHIND,
+    "5.1.351": blame.UNKNOWN_USER,
 }
 """Codes that blame the address where the words do."""
 
@@ -50,4 +50,4 @@ def is_hard(status: str, words: str) -> bool:
     if status in HARD:
         return True
     vague = bool(UNSPECIFIC.fullmatch(status))
-    return vague and bool(wording.UNKNOWN_USER.search(words) or wording.NO_DOMAIN.search(words))
+    return vague and bool(blame.UNKNOWN_USER.search(words) or blame.NO_DOMAIN.search(words))
