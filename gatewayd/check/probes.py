@@ -4,6 +4,10 @@ Knows the configuration, and not how a probe is done.
 """
 
 from gatewayd.config import Config
+from gatewayd.core.tokens import Keys, Purpose
+
+MESSAGE = "00000000-0000-4000-8000-000000000000"
+"""The id of a probe's message, which no other has."""
 
 
 def sender_of(config: Config, name: str) -> str:
@@ -20,6 +24,10 @@ def sender_of(config: Config, name: str) -> str:
 
 
 def report_url(config: Config, name: str) -> str:
-    """Where this provider may report on a probe; "" without a public listener."""
+    """Where this provider may report on a probe; "" without a public listener.
+
+    As long as every message's: a vendor that takes no such URL, or no such token, must say so to the probe.
+    """
     base_url = config.public.base_url.rstrip("/") if config.public else ""
-    return f"{base_url}/dlr/{name}/probe" if base_url else ""
+    token = Keys(config.gatewayd.secret_key.reveal().encode()).token(Purpose.REPORT, MESSAGE)
+    return f"{base_url}/dlr/{name}/{token}" if base_url else ""

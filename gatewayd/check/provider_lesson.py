@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from gatewayd.check.probes import MESSAGE
 from gatewayd.check.providers import ask, vendor_of
 from gatewayd.config import Provider
 from gatewayd.config.providers import leaves
@@ -83,7 +84,7 @@ def _words(table: Provider, number: str, sender: str, report_url: str) -> dict[s
         "address": number,
         "sender": sender,
         "text": TEXT,
-        "message_id": "00000000-0000-4000-8000-000000000000",
+        "message_id": MESSAGE,
         "uid": "provider-probe",
         "label": "provider-probe",
         "ext_user_id": "provider-probe",

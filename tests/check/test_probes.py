@@ -3,7 +3,8 @@
 from typing import Any
 
 from gatewayd.check.probes import report_url, sender_of
-from gatewayd.config import Config, parse
+from gatewayd.config import Config, Public, parse
+from gatewayd.core.tokens import shortened
 
 
 def config(*routes: dict[str, Any], **label: Any) -> Config:
@@ -41,6 +42,14 @@ def test_the_sender_of_an_instant_message_is_its_labels() -> None:
     label = config(sms_sender="Amazing").labels["amazing"].model_copy(update={"im_via": ("chat",)})
     found = config().model_copy(update={"labels": {"amazing": label}})
     assert sender_of(found, "chat") == "Amazing"
+
+
+def test_a_probes_report_has_a_url_as_long_as_any() -> None:
+    """What a vendor takes no such URL or token for is learned by the probe, and not by the first campaign."""
+    found = config().model_copy(update={"public": Public(base_url="https://go.amazing.co/")})
+    base, token = report_url(found, "first").rsplit("/", 1)
+    assert base == "https://go.amazing.co/dlr/first"
+    assert (len(token), len(shortened(token))) == (47, 32)
 
 
 def test_no_report_without_a_public_listener() -> None:
