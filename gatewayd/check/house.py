@@ -39,6 +39,7 @@ def look(config_: config.Config, now: float) -> list[Finding]:
         *_unused(config_),
         *_half_an_esp(config_),
         *_half_a_report(config_),
+        *_never_reached(config_),
         *_no_hosts(config_),
         *_clear(config_),
         *_keys(config_),
@@ -117,6 +118,22 @@ def _half_a_report(config_: config.Config) -> Iterator[Finding]:
         if 0 < len(missing) < len(parts):
             text = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
             yield Finding(WARN, f"provider {name}", f"what becomes of its messages stays unknown: {text}")
+
+
+def _never_reached(config_: config.Config) -> Iterator[Finding]:
+    """A refusal inside a 200 of a vendor whose every 200 is a yes: each such message would be lost as accepted."""
+    for name, provider in config_.providers.items():
+        answer = provider.answer
+        yes = [match.status or "xxx" for match in answer.taken if not match.path and not match.values]
+        for key, matches in (("rejected", answer.rejected), ("throttled", answer.throttled)):
+            for index, match in enumerate(matches):
+                if match.status and any(_covers(wide, match.status) for wide in yes):
+                    text = "never fits: taken fits all such answers by their status alone"
+                    yield Finding(WARN, f"providers.{name}.answer.{key}[{index}]", text)
+
+
+def _covers(wide: str, narrow: str) -> bool:
+    return all(sign in ("x", own) for sign, own in zip(wide, narrow, strict=True))
 
 
 def _no_hosts(config_: config.Config) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from gatewayd.check.probes import MESSAGE
 from gatewayd.check.providers import ask, vendor_of
 from gatewayd.config import Provider
 from gatewayd.config.providers import leaves
-from gatewayd.core import paths
+from gatewayd.core import half_pairs, paths
 from gatewayd.core.errors import Down, NotWritten, TemporaryFailure, Unanswered
 from gatewayd.core.lesson import Learned
 from gatewayd.core.tokens import shortened
@@ -113,7 +113,7 @@ def _lines(table: Provider, answer: Answered, ids: tuple[str, ...]) -> Iterator[
         yield f'taken = [{{status = "{status}"}}]    # if the message arrived'
     if not ids:
         try:
-            data = msgspec.json.decode(answer.body)
+            data = half_pairs.decoded_anyway(answer.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         for at, value in leaves("", data):

@@ -87,6 +87,23 @@ def test_a_provider_of_whose_reports_a_part_is_missing() -> None:
     assert found["provider told"].endswith("reports.status and reports.states are missing")
 
 
+def test_a_refusal_that_is_read_as_a_yes() -> None:
+    """The first match counts, and taken's come first: its default fits every 2xx."""
+    no = {"status": "200", "path": "code", "values": ["7"]}
+    tables: dict[str, dict[str, Any]] = {
+        "default": {"rejected": [{"status": "4xx"}, no], "throttled": [{"status": "2xx", "path": "slow"}]},
+        "any": {"taken": [{"path": "id"}, {}], "rejected": [{"status": "400"}]},
+        "good": {"taken": [{"status": "201"}, {"status": "2xx", "path": "id"}], "rejected": [no, {"path": "code"}]},
+    }
+    label = LABEL | {"sms_routes": [{"prefix": "", "via": list(tables)}], "sms_senders": ["A"], "sms_sender": "A"}
+    providers = {name: {"url": "https://api.vendor.example/", "answer": answer} for name, answer in tables.items()}
+    assert set(said(labels={"amazing": label}, providers=providers)) == {
+        "providers.default.answer.rejected[1]",
+        "providers.default.answer.throttled[0]",
+        "providers.any.answer.rejected[0]",
+    }
+
+
 def test_a_label_in_test_mode() -> None:
     """Whoever forgets it hears that all was delivered."""
     sends: dict[str, Any] = LABEL | {"relays": ["main"]}
