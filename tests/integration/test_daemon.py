@@ -281,13 +281,17 @@ async def test_a_dead_callback_host_does_not_slow_sending() -> None:
     """With a Smartico that never answers 300 SMS reach the SMSC as quickly as ever, and the statuses wait."""
     async with World(reactor, players=300, behaviour=Behaviour(receipt_delay=0.05)) as world:
         await world.start()
+        port = world.smartico.port
         world.smartico.answers = lambda heard: HANGING
         stretch = Stretch()
         texts = Load(world, "sms", 300)
         await texts.done
         await world.smsc.until(lambda: len(world.smsc.messages) == 300)
         assert stretch.seconds() < 6
+        # Its calls end now, not by their time-out.
+        await world.smartico.close()
         world.smartico.answers = lambda heard: OK
+        await world.smartico.listen(port)
         await texts.all_final()
 
 
