@@ -7,9 +7,10 @@ from gatewayd.core.errors import LeaseLost, TemporaryFailure
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.retry import RELAY
 from gatewayd.core.status import Report, State
+from gatewayd.store import RedisStore
 from gatewayd.store.legend import FIELDS
-from redis_server import ShiftedClock
-from store_world import World, sms, timeless, world
+from redis_server import RedisServer, ShiftedClock
+from store_world import Holder, World, on_redis, sms, timeless, world
 
 __all__ = ["world"]
 
@@ -56,6 +57,31 @@ async def test_what_hangs_on_the_ways_out_is_hastened(world: World) -> None:
     await world.one.make_due(Channel.SMS, every=True)
     (leased,) = await world.one.lease_messages(Channel.SMS, 10)
     assert leased.message.id == failed.id
+
+
+@pytest.mark.parametrize("long", [1, 10])
+@pytest_twisted.ensureDeferred
+async def test_a_reason_in_other_words_each_time_takes_little_memory(redis_server: RedisServer, long: int) -> None:
+    """A next hop that names an id or a time in each refusal: how often it was tried is known, and no cliff comes."""
+    clock, prefix = ShiftedClock(), RedisStore.key_prefix(f"words{long}:")
+    link, store = on_redis(redis_server, clock, prefix, "one")
+    one = Holder(store)
+    message = sms(clock)
+    await one.accept(message, "f", lease=True)
+    for number in range(150):
+        await one.mark(message, "world", "hash", segments=long)
+        await one.record_segments(message.id, "world", [f"id{segment}" for segment in range(min(number, long - 1))])
+        reason = f"world said try again in {number} s, " + "and a longer word of it " * (number % 3)
+        await one.settle_again(message, clock.seconds() - 1, "first of all" if number % 75 == 0 else reason)
+        await one.lease_messages(Channel.SMS, 1)
+    key = prefix + "m:" + message.id
+    assert await link.command("OBJECT", "ENCODING", key) in (b"listpack", b"ziplist")
+    assert int(await link.command("MEMORY", "USAGE", key)) < 6000
+    again = [event for event in (await one.trace([message.id])).timeline if event.event == "again"]
+    assert sum(event.times for event in again) == 150
+    assert again[0].times == 2
+    assert again[-1].detail == "other reasons, in other words each time"
+    await link.stopService()
 
 
 @pytest_twisted.ensureDeferred
