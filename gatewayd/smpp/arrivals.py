@@ -55,18 +55,8 @@ class Arrivals:
         Where it can't be, within some seconds, BRING_AGAIN. What can't be read is said, counted and acknowledged: the
         next time it would be no better.
         """
-        request, settings = came.pdu, account.settings
         try:
-            if came.flaw:
-                self._say_unreadable(account, f"{came.flaw}; it is read as far as it goes")
-            notifies = settings.receipts == "intermediate"
-            said = receipt.read(request, settings.receipt_states, notifies=notifies)
-            if said is not None and not said.ids and not said.detail:
-                self._say_unreadable(account, "a receipt names no submit, no state either")
-                # It may be a text that is marked as a receipt, and STOP.
-                said = None
-            text = incoming.text_of(request, settings.default_alphabet) if said is None else ""
-            numbers = self._numbers(request, settings.default_region, repeated=said is not None)
+            fact = self._read(account, came, node)
         except MemoryError:
             # Next time there is some.
             self.log.failure("no memory for a receipt or text of {smsc}: it was told to come again", smsc=account.name)
@@ -75,41 +65,11 @@ class Arrivals:
             self.log.failure("a bug: a receipt or text of {smsc} could not be read, and is lost", smsc=account.name)
             account.unreadable += 1
             return Status.ROK
-        number, *others = self._hashes(numbers) or ("",)
         try:
-            if said is None:
-                # A long text comes in parts, each by itself, and they aren't joined: a stop word fits into one part, so
-                # that no joined text would be one. Parts that wait for others would need a store, for nothing.
-                await persist_for(
-                    self._held,
-                    self._clock,
-                    self._evidence.record_inbound,
-                    Inbound(account.name, number, text, tuple(others)),
-                )
-            elif ids := account.ids.lookups(said.ids, settings.message_ids):
-                account.receipt_troubles.came(said)
-                if not said.is_known:
-                    self._say_unreadable(account, f"a receipt names {named(said)}")
-                # Where it doesn't say whom it is about, any id may be their number.
-                if not numbers or any(holds_number(one, numbers) for one in said.ids):
-                    ids = tuple(sealed(account.name, one) for one in ids)
-                wording = _wording(request.user_data, said.detail, node)
-                await persist_for(
-                    self._held,
-                    self._clock,
-                    self._evidence.record_receipt,
-                    Receipt(
-                        account.name,
-                        ids,
-                        said.event,
-                        said.detail,
-                        number,
-                        earlier_hashes=tuple(others),
-                        wording=wording,
-                    ),
-                )
-            else:
-                self._say_unreadable(account, f"a receipt names no submit, {said.detail}")
+            if isinstance(fact, Inbound):
+                await persist_for(self._held, self._clock, self._evidence.record_inbound, fact)
+            elif fact is not None:
+                await persist_for(self._held, self._clock, self._evidence.record_receipt, fact)
         except CancelledError:
             raise
         except StoreUnavailable:
@@ -121,6 +81,38 @@ class Arrivals:
             )
             return BRING_AGAIN
         return Status.ROK
+
+    def _read(self, account: Account, came: RequestCame, node: str) -> Receipt | Inbound | None:
+        """A receipt or a text, or neither, which is said: a receipt that names no submit."""
+        request, settings = came.pdu, account.settings
+        if came.flaw:
+            self._say_unreadable(account, f"{came.flaw}; it is read as far as it goes")
+        said = receipt.read(request, settings.receipt_states, notifies=settings.receipts == "intermediate")
+        if said is not None and not said.ids and not said.detail:
+            self._say_unreadable(account, "a receipt names no submit, no state either")
+            # It may be a text that is marked as a receipt, and STOP.
+            said = None
+        numbers = self._numbers(request, settings.default_region, repeated=said is not None)
+        number, *others = self._hashes(numbers) or ("",)
+        if said is None:
+            # A long text comes in parts, and they aren't joined: a stop word fits into one part, so that no joined text
+            # would be one. Parts that wait for others would need a store, for nothing.
+            text = incoming.text_of(request, settings.default_alphabet)
+            return Inbound(account.name, number, text, tuple(others))
+        ids = account.ids.lookups(said.ids, settings.message_ids)
+        if not ids:
+            self._say_unreadable(account, f"a receipt names no submit, {said.detail}")
+            return None
+        account.receipt_troubles.came(said)
+        if not said.is_known:
+            self._say_unreadable(account, f"a receipt names {named(said)}")
+        # Where it doesn't say whom it is about, any id may be their number.
+        if not numbers or any(holds_number(one, numbers) for one in said.ids):
+            ids = tuple(sealed(account.name, one) for one in ids)
+        wording = _wording(request.user_data, said.detail, node)
+        return Receipt(
+            account.name, ids, said.event, said.detail, number, earlier_hashes=tuple(others), wording=wording
+        )
 
     def _say_unreadable(self, account: Account, why: str) -> None:
         account.unreadable += 1
