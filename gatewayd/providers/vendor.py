@@ -10,14 +10,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from gatewayd.config import Provider
-from gatewayd.core import backlog
 from gatewayd.core.at_most import has_ended
+from gatewayd.core.backlog import Backlog
 from gatewayd.core.drain import DRAIN
 from gatewayd.core.errors import Down, TemporaryFailure
 from gatewayd.core.model import Message, WayState
 from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
-from gatewayd.core.sent_back import SentBack
 from gatewayd.core.slots import Slots
 from gatewayd.providers.exchange import Answered, Exchange, why_down
 from gatewayd.providers.health import Health
@@ -54,8 +53,7 @@ class Vendor:
         self._clock = clock
         self._pace = Pace(clock, f"provider:{name}", settings.rate, reserve, jitter)
         self._slots = Slots(clock, settings.connections, LONGEST_WAIT, self._full)
-        self._backlog = backlog.Backlog(jitter)
-        self._sent_back = SentBack()
+        self._backlog = Backlog(clock, name, "messages", self._pace, jitter, self._slots.fail)
         self._exchange = Exchange(clock, name, settings, network, self.health)
         self._probes = Probes(
             clock,
@@ -124,7 +122,7 @@ class Vendor:
         """Nothing new is written; what was gets its answer, up to `DRAIN` seconds; then the connections close."""
         self._stopping = True
         self._probes.stopService()
-        self._fail_waiting(self._ending)
+        self._backlog.send_away(self._ending)
         if self._in_flight:
             drained = self._drained = Deferred()
             await has_ended(drained, self._clock, DRAIN)
@@ -136,10 +134,9 @@ class Vendor:
         """Go by these from the next message on; connections stay."""
         self.settings = settings
         self.own_reasons.forget()
-        self._pace.rate = settings.rate
+        self._backlog.reconfigure(settings.rate)
         self._slots.limit = settings.connections
         self._exchange.wait_for(settings.timeout)
-        self._backlog.forget()
 
     async def ask(self, asked: Asked, message_id: str, mark: Callable[[], Awaitable[None]]) -> Answered:
         """Write one request when pace and connections allow, and wait for its answer.
@@ -151,9 +148,9 @@ class Vendor:
         """
         if self._stopping:
             raise self._ending()
-        ahead = self._sent_back.goes_ahead(message_id)
+        ahead = self._backlog.goes_ahead(message_id)
         if not ahead:
-            self._check_backlog()
+            self._backlog.check(self._slots.waiting, lambda: (self._exchange.latency, self.settings.connections))
         with await self._slots.take(ahead=ahead):
             await self._pace.moment(ahead=ahead)
             if self._stopping:
@@ -171,24 +168,14 @@ class Vendor:
                     self._drained.callback(None)
 
     def throttled(self, message_id: str, answer: Answered, until: float) -> float | None:
-        """It said "slow down" to this message: when to try again, before all who wait by then.
-
-        None where it says so to this message and not to others: that is no matter of the pace.
-        """
-        if self._sent_back.is_refused_for_itself(message_id, self._clock.seconds()):
-            return None
-        until = self._pace.throttled(answer.written_at, until)
-        self._sent_back.put_off(message_id)
-        if until - self._clock.seconds() > backlog.LONGEST:
-            self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
-        return until
+        """See Backlog.throttled."""
+        return self._backlog.throttled(message_id, answer.written_at, until)
 
     def accepted(self, message: Message, answer: Answered) -> None:
         """It accepted the message."""
-        self._sent_back.accepted(message.id, answer.written_at)
+        self._backlog.accepted(message.id, answer.written_at)
         self._handed += 1
         self.own_reasons.works(message.label)
-        self._pace.accepted(answer.written_at)
 
     async def connect(self, listened: float = 0.0) -> None:
         """Open a connection and close it, after `listened` seconds. Raises why there is none; nothing is asked."""
@@ -200,20 +187,6 @@ class Vendor:
 
     # Waiting --------------------------------------------------------------------------------------------------
 
-    def _check_backlog(self) -> None:
-        waiting = self._slots.waiting
-        again = self._backlog.come_again_at(
-            self._clock.seconds(),
-            waiting=waiting,
-            delay=self._pace.delay(waiting + self._pace.waiting),
-            rate=self.settings.rate,
-            latency=self._exchange.latency,
-            window=self.settings.connections,
-        )
-        if again is not None:
-            reason = f"{self.name} is busy: {self._pace.why_busy(waiting, 'messages')}"
-            raise TemporaryFailure(reason, not_before=again, counts=False)
-
     def _full(self) -> TemporaryFailure:
         later = self._clock.seconds() + LONGEST_WAIT
         return TemporaryFailure(
@@ -222,7 +195,3 @@ class Vendor:
 
     def _ending(self) -> TemporaryFailure:
         return TemporaryFailure(f"{self.name} is being let go", counts=False)
-
-    def _fail_waiting(self, why: Callable[[], TemporaryFailure]) -> None:
-        self._slots.fail(why)
-        self._pace.fail_waiting(why)

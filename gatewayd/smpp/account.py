@@ -11,7 +11,6 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from gatewayd import config
-from gatewayd.core import backlog
 from gatewayd.core.backlog import Backlog
 from gatewayd.core.errors import Down, NotWritten, TemporaryFailure
 from gatewayd.core.host_addresses import HostAddresses
@@ -20,7 +19,6 @@ from gatewayd.core.model import WayState
 from gatewayd.core.own_reasons import OwnReasons
 from gatewayd.core.pace import Pace, Reserve
 from gatewayd.core.remote_names import sealed
-from gatewayd.core.sent_back import SentBack
 from gatewayd.smpp import remote_ids
 from gatewayd.smpp.bind import Mode
 from gatewayd.smpp.binds import Binds
@@ -114,9 +112,8 @@ class Account:
         self._stopping = False
         self._answered_at = clock.seconds()
         self._pace = Pace(clock, f"smsc:{name}", settings.rate, reserve, jitter)
-        self._backlog = Backlog(jitter)
-        self._sent_back = SentBack()
         self._line: Line[WindowSlot] = Line(clock, LONGEST_WAIT, self.too_long)
+        self._backlog = Backlog(clock, name, "submits", self._pace, jitter, self._line.fail)
 
         def make(number: int, mode: Mode) -> Link:
             # Each bind begins at another host and goes on to the next one with every try.
@@ -177,7 +174,7 @@ class Account:
     async def stop(self) -> None:
         """Nothing new is written; what is on the wire gets its answer; unbind."""
         self._stopping = True
-        self._fail_waiting(self._unbinding)
+        self._backlog.send_away(self._unbinding)
         await self._binds.stop()
         self._pace.stop()
 
@@ -188,8 +185,7 @@ class Account:
         self.takes_validity = True
         self.receipt_troubles.forget()
         self._own_reasons.forget()
-        self._backlog.forget()
-        self._pace.rate = settings.rate
+        self._backlog.reconfigure(settings.rate)
         self._binds.reconfigure(settings)
 
     async def submit(
@@ -206,9 +202,9 @@ class Account:
         if self._stopping:
             raise self._unbinding()
         # What is begun is ended first; what the SMSC put off was at the head of the queue, and comes back to it.
-        ahead = same is not None or self._sent_back.goes_ahead(token.message_id)
+        ahead = same is not None or self._backlog.goes_ahead(token.message_id)
         if not ahead:
-            self._check_backlog()
+            self._backlog.check(len(self._line) + self._binds.waiting(), self._binds.throughput)
         with await self._slot_in_turn(same, ahead=ahead) as slot:
             await mark()
             if not slot.window.writable:
@@ -221,19 +217,9 @@ class Account:
         self._binds.rebind(window, reason)
 
     def throttled(self, token: Token, status: int) -> float | None:
-        """The SMSC said "slow down" to this submit: when to try again, before all who wait by then.
-
-        None where it says so to this message and not to others: that is no matter of the pace. Who waits longer than
-        the backlog allows is sent away.
-        """
+        """See Backlog.throttled."""
         by_number = status == Status.RMSGQFUL and status not in self.settings.submit_statuses
-        if self._sent_back.is_refused_for_itself(token.message_id, self._clock.seconds(), by_number=by_number):
-            return None
-        until = self._pace.throttled(token.written_at, gently=by_number and self._sent_back.most_pass())
-        self._sent_back.put_off(token.message_id)
-        if until - self._clock.seconds() > backlog.LONGEST:
-            self._fail_waiting(lambda: TemporaryFailure(f"{self.name} throttles us", not_before=until, counts=False))
-        return until
+        return self._backlog.throttled(token.message_id, token.written_at, by_number=by_number)
 
     def meaning(self, status: int) -> Disposition:
         """What this submit status asks of us: by the operator's submit_statuses, else by codes.py's table."""
@@ -278,8 +264,7 @@ class Account:
         assert isinstance(token, Token)
         self._answered_at = self._clock.seconds()
         if not answer.status:
-            self._pace.accepted(self._answered_at - answer.seconds)
-            self._sent_back.accepted(token.message_id, self._answered_at - answer.seconds)
+            self._backlog.accepted(token.message_id, self._answered_at - answer.seconds)
         meaning = self.meaning(answer.status)
         if meaning is Disposition.PERMANENT:
             self._own_reasons.rejected(token.label, token.message_id, status_name(answer.status))
@@ -351,27 +336,5 @@ class Account:
             raise NotWritten
         return slot
 
-    def _check_backlog(self) -> None:
-        waiting = len(self._line) + self._binds.waiting()
-        delay = self._pace.delay(waiting + self._pace.waiting)
-        if not waiting and delay <= backlog.LONGEST:
-            return
-        latency, window = self._binds.throughput()
-        again = self._backlog.come_again_at(
-            self._clock.seconds(),
-            waiting=waiting,
-            delay=delay,
-            rate=self.settings.rate,
-            latency=latency,
-            window=window,
-        )
-        if again is not None:
-            reason = f"{self.name} is busy: {self._pace.why_busy(waiting, 'submits')}"
-            raise TemporaryFailure(reason, not_before=again, counts=False)
-
     def _unbinding(self) -> TemporaryFailure:
         return TemporaryFailure(f"{self.name} is being unbound", counts=False)
-
-    def _fail_waiting(self, why: Callable[[], TemporaryFailure]) -> None:
-        self._line.fail(why)
-        self._pace.fail_waiting(why)
