@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationError
 
 from gatewayd.config import doors, pem, small_file
-from gatewayd.config.as_written import items_of, tables_of
+from gatewayd.config.as_written import items_of, table_of, tables_of
 from gatewayd.config.contradictions import contradictions
 from gatewayd.config.data_coding import following
 from gatewayd.config.endpoint_words import collide
@@ -195,7 +195,7 @@ def _unreadable_keys(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Iter
         (f"esp.{name}.public_key", esp.get(name, {}).get("public_key"), read) for name, read in _PUBLIC_KEYS.items()
     ]
     for name, table in tables_of(raw.get("providers")).items():
-        reports = tables_of({"reports": table.get("reports")})["reports"]
+        reports = table_of(table.get("reports"))
         if reports.get("signature") == "telnyx":
             proofs.append((f"providers.{name}.reports.secret", reports.get("secret"), pem.ed25519_key))
     for at, given, read in proofs:

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
+def table_of(value: object) -> Mapping[str, Any]:
+    """A table; an empty one for what is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def tables_of(value: object) -> dict[str, Mapping[str, Any]]:
-    """The tables in a table; an empty one for what is none."""
-    found = value if isinstance(value, Mapping) else {}
-    return {name: table if isinstance(table, Mapping) else {} for name, table in found.items()}
+    """The tables in a table."""
+    return {name: table_of(table) for name, table in table_of(value).items()}
 
 
 def items_of(value: object) -> Sequence[Any]:

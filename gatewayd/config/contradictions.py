@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gatewayd.config import doors, pem
-from gatewayd.config.as_written import items_of, tables_of
+from gatewayd.config.as_written import items_of, table_of, tables_of
 from gatewayd.config.clear_text import directory_faults
 from gatewayd.config.data_coding import coding_contradictions
 from gatewayd.config.esp import ESP_NAMES, ESP_NEEDS
@@ -38,7 +38,7 @@ def contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
         yield from _esp(name, esp, raw)
     yield from doors.open_doors(raw)
     yield from doors.guessable(tables["esp"])
-    redis = tables_of({"redis": raw.get("redis")})["redis"]
+    redis = table_of(raw.get("redis"))
     if isinstance(raw.get("redis"), Mapping):
         yield from _redis(redis)
     for name, relay in tables["relays"].items():
@@ -140,7 +140,7 @@ def _references(at: str, label: Mapping[str, Any], tables: Mapping[str, Mapping[
         if isinstance(relay, str) and relay and relay not in tables["relays"]:
             yield f"{at}.relays[{index}]: there is no [relays.{relay}]{meant(relay, tables['relays'])}"
     for index, route in enumerate(items_of(label.get("sms_routes"))):
-        for position, name in enumerate(items_of(route.get("via") if isinstance(route, Mapping) else ())):
+        for position, name in enumerate(items_of(table_of(route).get("via"))):
             if isinstance(name, str) and name and name not in tables["smscs"]:
                 yield from _no_provider(f"{at}.sms_routes[{index}].via[{position}]", name, "sms", tables)
     for index, name in enumerate(items_of(label.get("im_via"))):
@@ -152,7 +152,7 @@ def _same_prefixes(at: str, label: Mapping[str, Any]) -> Iterator[str]:
     """Routes that no number would ever take."""
     seen: dict[str, int] = {}
     for index, route in enumerate(items_of(label.get("sms_routes"))):
-        prefix = route.get("prefix") if isinstance(route, Mapping) else None
+        prefix = table_of(route).get("prefix")
         if isinstance(prefix, str) and (first := seen.setdefault(prefix, index)) != index:
             yield f'{at}.sms_routes[{index}].prefix: sms_routes[{first}] has "{prefix}", too, and takes all its numbers'
 

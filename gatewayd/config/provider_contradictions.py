@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gatewayd.config import pem
+from gatewayd.config.as_written import table_of
 from gatewayd.config.clear_text import ALLOW, beyond_loopback
 from gatewayd.config.profiles import profiles
 from gatewayd.config.providers import PLACE_HOLDER, PLACE_HOLDERS, REPORTING, TOKENS, leaves
@@ -21,17 +22,19 @@ _SECRET = re.compile(r"file:/.*|credential:[^ ]+|env:[A-Za-z_]\w*", re.ASCII)
 
 def provider_contradictions(raw: Mapping[str, Any], providers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """A line for each fault: key path, colon, what is wrong."""
-    smscs = raw.get("smscs")
+    smscs = table_of(raw.get("smscs"))
     for name, table in providers.items():
         at = f"providers.{name}"
-        if isinstance(smscs, Mapping) and name in smscs:
+        if name in smscs:
             yield f"{at}: there is an [smscs.{name}]: sms_routes could not tell them apart"
         profile = table.get("profile")
         if profile and isinstance(profile, str) and profile not in profiles():
             yield f"{at}.profile: is none of {', '.join(profiles())}"
         yield from _request(at, table, "public" in raw)
         yield from _way(at, table)
-        yield from _proof(f"{at}.reports", table.get("reports"))
+        reports = table_of(table.get("reports"))
+        if reports.get("signature") and not reports.get("secret"):
+            yield f"{at}.reports.secret: is required: without it no report can be proven"
         yield from _inbound(at, table, "public" in raw)
 
 
@@ -55,8 +58,7 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
     for word in sorted(REPORTING & where.keys()):
         if not public:
             yield f"{where[word]}: {{{word}}} needs [public]"
-    reports = table.get("reports")
-    comes_back = reports.get("token") if isinstance(reports, Mapping) else ""
+    comes_back = table_of(table.get("reports")).get("token")
     tokens = sorted(TOKENS & where.keys())
     if comes_back and not tokens:
         yield f"{at}.reports.token: nothing comes back there: no field has {{report_token}} or {{short_token}}"
@@ -66,8 +68,7 @@ def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
     for key in ("username", "password"):
         if key in where and not table.get(key):
             yield f"{at}.{key}: is required: {where[key]} has {{{key}}}"
-    headers = table.get("headers")
-    for name in headers if isinstance(headers, Mapping) else ():
+    for name in table_of(table.get("headers")):
         if name.lower() == "authorization" and table.get("authorization"):
             yield f"{at}.headers.{name}: stands in authorization, too: two of them would be sent"
     if table.get("username") and not table.get("password") and "password" not in where:
@@ -129,19 +130,10 @@ def _way(at: str, table: Mapping[str, Any]) -> Iterator[str]:
     yield from pem.faults_of_https(at, table)
 
 
-def _proof(at: str, reports: object) -> Iterator[str]:
-    """What its reports are proven with."""
-    if not isinstance(reports, Mapping):
-        return
-    signature, given = reports.get("signature"), reports.get("secret")
-    if signature and not given:
-        yield f"{at}.secret: is required: without it no report can be proven"
-
-
 def _inbound(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
     """What players write back."""
-    inbound = table.get("inbound")
-    if not isinstance(inbound, Mapping) or not inbound.get("secret"):
+    inbound = table_of(table.get("inbound"))
+    if not inbound.get("secret"):
         return
     if not public:
         yield f"{at}.inbound.secret: needs [public], to which texts come"
