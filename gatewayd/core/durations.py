@@ -1,4 +1,4 @@
-"""Lengths of time as people read them. Pure."""
+"""How long, and how often, as people read it. Pure."""
 
 
 def spoken(seconds: float) -> str:
@@ -7,3 +7,8 @@ def spoken(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 or not seconds else f"{seconds:.1f} s"
+
+
+def after(tries: int) -> str:
+    """For a sentence that says when something was given up."""
+    return {0: "without a try", 1: "after 1 try"}.get(tries, f"after {tries} tries")

@@ -20,3 +20,11 @@ class Logger(logger.Logger):
         """See twisted.logger."""
         if Logger.debugging:
             super().debug(format, **fields)
+
+
+def is_worth_a_line(tries: int) -> bool:
+    """The first, second, fourth, eighth ... try: one message that nobody takes for a day is a few lines.
+
+    Of many messages the log writes some and counts the rest (`log_limited`). The timeline has every try.
+    """
+    return tries & (tries - 1) == 0

@@ -9,10 +9,10 @@ from typing import Any
 from msgspec.structs import replace
 from twisted.internet.defer import CancelledError
 
-from gatewayd.core.durations import spoken
+from gatewayd.core.durations import after, spoken
 from gatewayd.core.errors import LeaseLost, PermanentFailure, StoreUnavailable, TemporaryFailure, Uncertain
 from gatewayd.core.interfaces import Decided, EvidenceSink, IMeter, IQueues, unrecorded
-from gatewayd.core.log import Logger
+from gatewayd.core.log import Logger, is_worth_a_line
 from gatewayd.core.model import BEFORE_THE_ANSWER, Channel, Decision, Handed, Leased
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import RetryPolicy
@@ -21,7 +21,6 @@ from gatewayd.core.timeline import tried
 from gatewayd.work.copies import Copies, Policies, Policy, SaidUncertain
 from gatewayd.work.marks import Mark, Marks
 from gatewayd.work.statuses import RecentStatuses
-from gatewayd.work.tries import after, is_worth_a_line
 
 log = Logger()
 

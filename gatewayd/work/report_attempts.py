@@ -8,15 +8,14 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError
 
-from gatewayd.core.durations import spoken
+from gatewayd.core.durations import after, spoken
 from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import IMeter, IQueues
-from gatewayd.core.log import Logger
+from gatewayd.core.log import Logger, is_worth_a_line
 from gatewayd.core.model import ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.retry import CALLBACK
 from gatewayd.work.statuses import RecentStatuses
-from gatewayd.work.tries import after, is_worth_a_line
 
 REPORT_FOR = 48 * 3600.0
 """Seconds for which a status is told again before it is given up."""
