@@ -78,12 +78,11 @@ class _SharedPorts:
         self, address: str, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: bool = False
     ) -> IListeningPort:
         _remove_what_died(address)
-        # Twisted's default is 0666, and it has no word for "none was given".
         found: IListeningPort = self._reactor.listenUNIX(
             address,
             factory,
             backlog=max(backlog, BACKLOG),
-            mode=self._socket_mode if mode == 0o666 else mode,
+            mode=mode & self._socket_mode,
             wantPID=wantPID,
         )
         return found
@@ -131,8 +130,8 @@ def listen(
 ) -> Deferred[IListeningPort]:
     """Open the port that a Twisted server endpoint string describes. Raises CannotListenError.
 
-    With `reuse_port` several processes share it, if it is a TCP or TLS one (SO_REUSEPORT). A unix socket gets
-    `socket_mode`, where the description names none. `showing` makes of Twisted's TLS options what a TLS one shows.
+    With `reuse_port` several processes share it, if it is a TCP or TLS one (SO_REUSEPORT). A unix socket's mode
+    is the description's, and no more than `socket_mode`. `showing` makes of Twisted's TLS options what a TLS one shows.
     """
     ports = _SharedPorts(reactor, reuse_port=reuse_port, socket_mode=socket_mode, showing=showing)
     try:

@@ -87,11 +87,12 @@ def test_the_shape_of_messages(shared: Outside) -> None:
 
 
 def test_the_admin_socket_is_for_its_group(world: Outside) -> None:
-    """Mode 0660, so that not every user of the host may pause, suppress and erase; gatewayctl asks through it."""
-    path = world.directory / "admin.sock"
-    world.settings["admin"]["listen"].append(f"unix:{path}")
+    """Mode 0660 or less, so that not every user of the host may pause, suppress and erase; gatewayctl asks by it."""
+    path, open_to_all, own = (world.directory / f"{name}.sock" for name in ("admin", "open", "own"))
+    listens = [f"unix:{path}", f"unix:address={open_to_all}:mode=777", f"unix:{own}:mode=600:lockfile=0"]
+    world.settings["admin"]["listen"] += listens
     world.start()
-    assert path.stat().st_mode & 0o777 == 0o660
+    assert [each.stat().st_mode & 0o777 for each in (path, open_to_all, own)] == [0o660, 0o660, 0o600]
     world.settings["admin"]["listen"] = [f"unix:{path}"]
     world.write()
     assert world.ctl("status").returncode == 0
