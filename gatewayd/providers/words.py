@@ -27,7 +27,7 @@ def words_of(order: Order, provider: Provider, report_url: str, now: float) -> W
         "ext_user_id": message.ext_user_id,
         "report_url": report_url,
         "report_token": token,
-        "short_token": shortened(token),
+        "short_token": shortened(token) if provider.reports.token else "",
         "username": provider.username,
         "password": provider.password.reveal(),
         "address": order.address,
