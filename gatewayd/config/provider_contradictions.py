@@ -13,7 +13,7 @@ from gatewayd.config import pem
 from gatewayd.config.as_written import table_of
 from gatewayd.config.clear_text import ALLOW, beyond_loopback
 from gatewayd.config.profiles import profiles
-from gatewayd.config.providers import PLACE_HOLDER, PLACE_HOLDERS, REPORTING, TOKENS, leaves
+from gatewayd.config.providers import NUMBER, PLACE_HOLDER, PLACE_HOLDERS, REPORTING, TOKENS, leaves
 from gatewayd.config.secret import ELSEWHERE
 
 _SECRET = re.compile(r"file:/.*|credential:[^ ]+|env:[A-Za-z_]\w*", re.ASCII)
@@ -80,6 +80,8 @@ def _misspelt(at: str, text: str) -> Iterator[str]:
     for word in PLACE_HOLDER.findall(text):
         if word not in PLACE_HOLDERS:
             yield f"{at}: {{{word}}} is unknown; one of {', '.join(sorted(PLACE_HOLDERS))}"
+    if NUMBER.search(text) and not NUMBER.fullmatch(text):
+        yield f"{at}: {{...:number}} is a field's whole value: beside other text it would be no number"
     if re.search("[{}]", PLACE_HOLDER.sub("", text)):
         is_header = ".headers." in at or at.endswith(".authorization")
         secret = "; a secret that has braces belongs into a file" if is_header else ""

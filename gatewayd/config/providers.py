@@ -40,8 +40,11 @@ REPORTING = TOKENS | {"report_url"}
 SHORTEST_PATH = 16
 """Characters of a secret path at least."""
 
-PLACE_HOLDER = re.compile(r"\{([A-Za-z_]+)\}")
+PLACE_HOLDER = re.compile(r"\{([A-Za-z_]+)(?::number)?\}")
 """One of them; other braces are text."""
+
+NUMBER = re.compile(r"\{([A-Za-z_]+):number\}")
+"""One that is a number where it stands in JSON, and there the whole value."""
 
 
 class Verbatim(Secret):

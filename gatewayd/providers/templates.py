@@ -5,6 +5,7 @@ field, a line or the request. Knows no socket and no clock.
 """
 
 import base64
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from gatewayd.config.providers import PLACE_HOLDER, Provider, Verbatim
+from gatewayd.config.providers import NUMBER, PLACE_HOLDER, Provider, Verbatim
 from gatewayd.config.secret import Secret
 from gatewayd.core.errors import PermanentFailure
 from gatewayd.core.gsm_alphabet import CHARACTERS
@@ -23,6 +24,9 @@ Words = Mapping[str, str]
 _TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 _IN_HEADER = "".join(map(chr, range(0x20, 0x7F)))
 """Printable ASCII: a key with a percent sign must arrive as it is."""
+
+_WHOLE_NUMBER = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
+"""One that JSON writes as it is: what begins with a zero would arrive as another."""
 
 _IN_TARGET = "/%:=&?~+!$,;'@()*[]-._|"
 """What stays as the operator wrote it in a URL; values are escaped by then."""
@@ -119,7 +123,16 @@ def _nested(value: Any, words: Words) -> Any:
         return {_put(key, words, str): _nested(inner, words) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_nested(inner, words) for inner in value]
-    return _put(value, words, str) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    number = NUMBER.fullmatch(value)
+    return _number(words.get(number[1], "")) if number else _put(value, words, str)
+
+
+def _number(text: str) -> int:
+    if not _WHOLE_NUMBER.fullmatch(text):
+        raise PermanentFailure("a value of the message is no number, and stands where the provider wants one")
+    return int(text)
 
 
 def _put(template: str, words: Words, encode: Callable[[str], str]) -> str:

@@ -43,6 +43,22 @@ def test_json_fields_nest_and_keep_their_types() -> None:
     }
 
 
+def test_a_number_is_one_in_json() -> None:
+    """Where the vendor wants no text; elsewhere there are only texts, and what is no number is never sent."""
+    fields = {"to": "{to_digits:number}", "ttl": {"amount": "{seconds_left:number}"}, "{label}": "{to_digits}"}
+    words = {"seconds_left": "0", "label": "l"}
+    to = int(WORDS["to_digits"])
+    assert json.loads(ask(words, fields=fields).body) == {"to": to, "ttl": {"amount": 0}, "l": str(to)}
+    assert parse_qsl(ask(words, fields=fields, body="form").body.decode()) == [
+        ("to", WORDS["to_digits"]),
+        ("ttl[amount]", "0"),
+        ("l", WORDS["to_digits"]),
+    ]
+    for odd in ("", "+44", "0044", "4 4", "1e3", "\u0664", "9" * 19, "anna"):
+        with pytest.raises(PermanentFailure, match="no number"):
+            ask(words | {"to_digits": odd}, fields=fields)
+
+
 def test_a_form_is_encoded() -> None:
     """Lists give a name several times, tables a name in brackets; nothing of a value ends a field."""
     asked = ask(
