@@ -10,6 +10,7 @@ the sandbox, and each daemon that has a `prefix` or an environment of its own.
 Knows nothing of gatewayd but names of its modules and functions.
 """
 
+import atexit
 import ctypes
 import gc
 import importlib
@@ -94,7 +95,7 @@ def start(
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         order = json.dumps({"program": program, "words": words, "env": dict(env), "cwd": str(cwd)}).encode()
-        socket.send_fds(_waiting()[1], [order], [out.fileno(), err.fileno(), theirs.fileno()])
+        socket.send_fds(_waiting(), [order], [out.fileno(), err.fileno(), theirs.fileno()])
     return Started(int(ours.recv(16)), ours)
 
 
@@ -116,14 +117,18 @@ def run(
 
 
 @cache
-def _waiting() -> tuple["subprocess.Popen[bytes]", socket.socket]:
-    """The process that has imported all, and the socket on which it is asked. It ends with this one."""
+def _waiting() -> socket.socket:
+    """Where the process is asked that has imported all. It ends with this one."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         number = theirs.fileno()
         env = os.environ | {"PYTHONPATH": str(CHECKOUT), "PYTHONUNBUFFERED": "1"}
         command = [sys.executable, __file__, str(number)]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[number], env=env), ours
+        waiting = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[number], env=env)
+    # The last one is called first: its end of the socket closed, it ends.
+    atexit.register(waiting.wait)
+    atexit.register(ours.close)
+    return ours
 
 
 # -- what the waiting process does -------------------------------------------------------------------------------------
