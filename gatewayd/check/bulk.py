@@ -9,7 +9,16 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from gatewayd import config
-from gatewayd.check.dns import CannotLookUp, Lookup, Question, asked_of, dmarc_record, organisation, sender_domains
+from gatewayd.check.dns import (
+    CannotLookUp,
+    Lookup,
+    Question,
+    asked_of,
+    dmarc_record,
+    organisation,
+    sender_domains,
+    tag,
+)
 from gatewayd.check.finding import OK, SKIP, WARN, Finding
 
 
@@ -51,9 +60,9 @@ async def alignment(lookup: Lookup, config_: config.Config, name: str, domain: s
     except CannotLookUp as error:
         return [Finding(SKIP, what, f"could not look up: no resolver answered ({error})")]
     bounces = label.bounce_domain or (config_.bounces.domain if config_.bounces else domain)
-    by_spf = aligned(domain, bounces, strict=_tag(record, "aspf") == "s")
+    by_spf = aligned(domain, bounces, strict=tag(record, "aspf").lower() == "s")
     keys = [key.domain for key in label.dkim_keys]
-    by_dkim = any(aligned(domain, key, strict=_tag(record, "adkim") == "s") for key in keys)
+    by_dkim = any(aligned(domain, key, strict=tag(record, "adkim").lower() == "s") for key in keys)
     signs = f"DKIM d={', '.join(keys)}" if keys else "no DKIM key of ours (its relay may sign)"
     if by_spf and by_dkim:
         return [
@@ -79,7 +88,7 @@ async def bimi(lookup: Lookup, domain: str) -> list[Finding]:
     what = f"dns BIMI {domain}"
     try:
         records = [text for text in await lookup(f"default._bimi.{domain}", "TXT") if "bimi1" in text.lower()]
-        policy = _tag((await dmarc_record(lookup, domain))[1], "p") if records else ""
+        at, dmarc = await dmarc_record(lookup, domain) if records else (domain, "")
     except CannotLookUp:
         return []
     if not records:
@@ -87,11 +96,12 @@ async def bimi(lookup: Lookup, domain: str) -> list[Finding]:
     text = records[0]
     if not re.match(r"v=BIMI1\s*;", text):
         return [Finding(WARN, what, f"must begin with v=BIMI1; : {text}")]
-    logo, proof = _tag(text, "l"), _tag(text, "a")
+    logo, proof = tag(text, "l"), tag(text, "a")
     if not re.fullmatch(r"https://\S+\.svgz?", logo, re.IGNORECASE):
         return [Finding(WARN, what, f"l= must be the https address of an SVG Tiny PS file: {text}")]
     if proof and not re.fullmatch(r"https://\S+\.pem", proof, re.IGNORECASE):
         return [Finding(WARN, what, f"a= must be the https address of a PEM certificate: {text}")]
+    policy = ((tag(dmarc, "sp") if at != domain else "") or tag(dmarc, "p")).lower()
     if policy not in ("quarantine", "reject"):
         return [Finding(WARN, what, f"needs a DMARC policy of quarantine or reject; it is p={policy or 'none'}")]
     note = "" if proof else "; without a= (a certificate) Gmail shows no logo"
@@ -128,8 +138,3 @@ def aligned(domain: str, other: str, *, strict: bool) -> bool:
     """Whether two domains are the same, or, unless `strict`, of one organisation (RFC 7489 3.1)."""
     one, two = domain.lower().rstrip("."), other.lower().rstrip(".")
     return one == two if strict else organisation(one) == organisation(two)
-
-
-def _tag(record: str, name: str) -> str:
-    found = re.search(rf"(?:^|;)\s*{name}\s*=\s*([^;]*)", record)
-    return found[1].strip() if found else ""

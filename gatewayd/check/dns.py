@@ -28,6 +28,8 @@ Lookup = Callable[[str, str], Awaitable[list[str]]]
 Question = Callable[[Lookup], Awaitable[list[Finding]]]
 P = ParamSpec("P")
 
+_POLICIES = frozenset({"none", "quarantine", "reject"})
+
 
 class CannotLookUp(Exception):
     """No resolver answered; the text says how that went."""
@@ -129,7 +131,7 @@ async def spf(lookup: Lookup, domain: str) -> list[Finding]:
         return [Finding(WARN, what, "no SPF record: receivers can't tell that the relays may send for it")]
     if len(records) > 1:
         return [Finding(WARN, what, f"{len(records)} SPF records, which counts as a permanent error (RFC 7208 4.5)")]
-    if re.search(r"\+all\b|\sall\b", records[0]):
+    if re.search(r"\+all\b|\sall\b", records[0], re.IGNORECASE):
         return [Finding(WARN, what, f"lets everybody send: {records[0]}")]
     return [Finding(OK, what, records[0])]
 
@@ -138,19 +140,35 @@ async def spf(lookup: Lookup, domain: str) -> list[Finding]:
 async def dmarc(lookup: Lookup, domain: str) -> list[Finding]:
     """RFC 7489 6.6.3: a record at the domain or at its organisation's."""
     what = f"dns DMARC {domain}"
-    name, text = await dmarc_record(lookup, domain)
-    if not text:
+    name, records = await _dmarc_records(lookup, domain)
+    where = "" if name == domain else f"from {name}: "
+    if not records:
         return [Finding(WARN, what, "no DMARC record: the large mailbox providers ask bulk senders for one")]
-    return [Finding(OK, what, text if name == domain else f"from {name}: {text}")]
+    if len(records) > 1:
+        return [Finding(WARN, what, f"{where}{len(records)} DMARC records, of which none counts (RFC 7489 6.6.3)")]
+    if tag(records[0], "p").lower() not in _POLICIES:
+        return [Finding(WARN, what, f"{where}has no p= of none, quarantine or reject: {records[0]}")]
+    return [Finding(OK, what, f"{where}{records[0]}")]
 
 
 async def dmarc_record(lookup: Lookup, domain: str) -> tuple[str, str]:
     """The record that counts for a domain, and at which one it stands; "" for none."""
+    name, records = await _dmarc_records(lookup, domain)
+    return name, records[0] if len(records) == 1 else ""
+
+
+async def _dmarc_records(lookup: Lookup, domain: str) -> tuple[str, list[str]]:
     for name in dict.fromkeys((domain, organisation(domain))):
-        for text in await lookup(f"_dmarc.{name}", "TXT"):
-            if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text):
-                return name, text
-    return domain, ""
+        texts = await lookup(f"_dmarc.{name}", "TXT")
+        if records := [text for text in texts if re.match(r"v\s*=\s*DMARC1\s*(;|$)", text)]:
+            return name, records
+    return domain, []
+
+
+def tag(record: str, name: str) -> str:
+    """The value of a tag in a list of them (RFC 6376 3.2); "" for none."""
+    found = re.search(rf"(?:^|;)\s*{name}\s*=\s*([^;]*)", record, re.IGNORECASE)
+    return found[1].strip() if found else ""
 
 
 def organisation(domain: str) -> str:

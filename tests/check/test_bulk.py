@@ -117,6 +117,25 @@ async def test_bimi(served: Any) -> None:
         assert found.word == word, (record, found)
 
 
+@pytest.mark.parametrize(
+    ("policy", "word"),
+    [
+        (b"p=reject; sp=none", WARN),
+        (b"p=none; sp=reject", OK),
+        (b"p=reject", OK),
+        (b"P=Reject", OK),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_bimi_of_a_domain_below_that_of_the_dmarc_record(served: Any, policy: bytes, word: str) -> None:
+    """There counts what the record asks for domains below its own (RFC 7489 6.3), in any case."""
+    table, lookup = served
+    table["default._bimi.news.amazing.co", dns.TXT] = text(b"v=BIMI1; l=https://amazing.co/logo.svg")
+    table["_dmarc.amazing.co", dns.TXT] = text(b"v=DMARC1; " + policy)
+    (found,) = await bimi(lookup, "news.amazing.co")
+    assert found.word == word, found
+
+
 @pytest_twisted.ensureDeferred
 async def test_without_a_resolver_nothing_is_claimed() -> None:
     """No answer is no fault of the domain's."""

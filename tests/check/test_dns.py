@@ -39,6 +39,7 @@ def result(look: Awaitable[list[Finding]]) -> Finding:
         (["v=spf10 -all"], WARN),
         (["v=spf1 -all", "v=spf1 mx -all"], WARN),
         (["v=spf1 +all"], WARN),
+        (["v=SPF1 +ALL"], WARN),
     ],
 )
 def test_spf(texts: list[str], word: str) -> None:
@@ -52,6 +53,22 @@ def test_dmarc_counts_from_the_organisations_domain() -> None:
     assert result(dmarc(lookup, "news.a.example")).found == "from a.example: v=DMARC1; p=reject"
     assert result(dmarc(lookup, "b.example")).word == WARN
     assert result(dmarc(lookup, "news.in.b.example")).word == WARN
+
+
+@pytest.mark.parametrize(
+    ("texts", "word"),
+    [
+        (["v=DMARC1; p=none; rua=mailto:x@a.example", "another text"], OK),
+        (["v=DMARC1;p=Quarantine"], OK),
+        (["v=DMARC1; p=none", "v=DMARC1; p=reject"], WARN),
+        (["v=DMARC1"], WARN),
+        (["v=DMARC1; rua=mailto:x@a.example"], WARN),
+        (["v=DMARC1; p=nothing"], WARN),
+    ],
+)
+def test_dmarc_is_one_record_with_a_policy(texts: list[str], word: str) -> None:
+    """Of several none counts (RFC 7489 6.6.3), and one that asks for nothing is not what bulk senders must have."""
+    assert result(dmarc(zone(**{"TXT _dmarc.a.example": texts}), "a.example")).word == word
 
 
 @pytest.mark.parametrize(
