@@ -326,6 +326,13 @@ FAILURE = Phrases(
         r"\beșua(?:t|re)\b|\bbaşarısız|\bαπέτυχε|\bнеуспеш|\bni(?:je)? uspj?el[aeo]\b|\bnon (?:è )?riuscit",
         r"\bebaõnnestu|\bneizdevās|未能|未成功|无法向|配信が?完了し(?:ません|なかった)|ล้มเหลว",
         r"\bdelivery of the (?:e-?mail|message) was stopped\b",
+        # That it did not reach somebody, as Exchange said it up to 2003.
+        r"\bno ha llegado a (?:alguno|ninguno|los?|sus?)\b|\bgeadresseerden niet bereikt|"
+        r"\bkunnen niet worden bereikt",
+        r"\bnie dotarł|\bnão chegou a\b|\bnådde (?:inte|ikke)|\binte att nå\b|\bnåede ikke|\bkunne ikke nås",
+        r"\bei tavoit(?:ta|et)|\bse nedostal|\bsa nedostal|\bnem (?:jutott el|érhető)|\bkézbesítetlen|"
+        r"\bulaş(?:ma|ılama)dı",
+        r"\bnu a ajuns la\b|未到达|לא הגיע[הו]? ל|לא (?:היה )?ניתן (?:היה )?להשיג",
         # Where players live whose mail systems speak none of the above.
         r"\bno s'ha (?:pogut )?(?:lliura|envia)|"
         r"\bnon (?:se (?:puido|puideron|pode) (?:entregar|enviar)|foi entregad)|"
