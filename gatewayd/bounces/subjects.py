@@ -37,13 +37,23 @@ BOUNCE_SUBJECT = Phrases(
         r"\bniedostarcz|\bzwrot wiadomo|\bnie można dostarczyć|\bei voi toimittaa|\bnu se poate livra",
         r"\bnedoru[čc]|\bkézbesíthetetlen|\bteslim edilemedi|\biletilemedi",
         r"недоставлен|не доставлен|не удалось|невозможно доставить|возврат",
-        r"配信(?:不能|できません|失敗|エラー|状態)|届けられません|送信(?:できません|失敗|エラー)|エラーメール|戻され|不達",
+        r"配信(?:不能|できません|失敗|エラー|状態)|届けられません|送信(?:できません|失敗|エラー)|エラーメール|"
+        r"戻され|不達",
         r"退信|无法(?:投递|送达|传递)|投递失败|投递状态|未送达|無法(?:傳遞|投遞|送達)|傳送失敗|投遞失敗|系统退信",
         r"반송|전송 ?실패|배달 ?(?:되지|실패|불가)|전달되지",
         r"\bαδύνατη η (?:παράδοση|αποστολή)|\bαποτυχία (?:παράδοσης|αποστολής)|\bανεπίδοτ|\bnelivra|\blivrare eșuată",
         r"לא ניתן (?:היה )?למסירה|המסירה נכשלה|غير قابل للتسليم",
         r"فشل (?:ال)?(?:تسليم|إرسال)|ส่งไม่(?:ถึง|สำเร็จ)|\bkhông thể (?:gửi|chuyển)",
         r"\btidak terkirim|\bgagal terkirim|\bneisporuč|\bnedostavlj|\bnepristatyt|\bnav piegādāt|\btoimetamata",
+        r"\bniet te bestellen|\bkan inte levereras|\bei (?:voitu )?toimite?t|\bkézbesítetlen|"
+        r"\bne(?:byl|bol)\w? doručen",
+        r"\bδεν (?:παραδόθηκε|είναι δυνατή η παράδοση)|\bне (?:\S{1,100} ){0,2}даста[вў]|\bне е доставен|"
+        r"\bније (?:испоруч|достав)|\bni dostavljen|\b(?:kätte)?toimetamine (?:nurjus|ebaõnnestus)",
+        r"\bno lliurat|\bnon entregad|\bezin izan da (?:\w+ )?entregatu|\bekki (?:tókst að )?afhen|\bnuk u dorëzua",
+        r"ვერ მიეწოდ|չի առաքվ|\bçatdırılma(?:dı|yıb)|\bжеткізілмеді|\byetkazilmadi|تحویل (?:داده )?نشد|نہیں پہنچ",
+        r"वितरित नहीं|পৌঁছানো যায়নি|வழங்கப்படவில்லை|ส่ง\S{1,20}ไม่(?:ถึง|สำเร็จ)|\bkhông gửi được",
+        r"\btidak (?:dapat|berjaya) dihantar|\bhindi naihatid|\bhaujawasilishwa|לא נמסר|لم يتم (?:تسليم|توصيل)|"
+        r"발송(?:에|이)? ?실패|발송되지",
     )
 )
 

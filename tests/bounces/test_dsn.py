@@ -506,7 +506,7 @@ def test_auto_submitted_alone_decides_nothing() -> None:
 
 _PROSE = tomllib.loads((Path(__file__).parent / "data" / "prose_bounces.toml").read_text("utf-8"))
 FAILURES, DELAYS, PROMISES, OUTCOMES = (_PROSE[name] for name in ("failures", "delays", "promises", "outcomes"))
-REASONS = _PROSE["reasons"]
+REASONS, SUBJECTS = _PROSE["reasons"], _PROSE["subjects"]
 
 
 @pytest.mark.parametrize("name", FAILURES)
@@ -541,6 +541,12 @@ def test_what_will_be_done_about_it_tells_a_warning_from_a_failure(text: str, ki
 def test_what_became_of_a_mail_in_many_languages(kind: str, text: str) -> None:
     """Where a filter took the block for machines, its text alone says it; a success is never read as a failure."""
     assert read(mail(text.replace("{player}", PLAYER), "bonus", head="Return-Path: <>\n")).kind == kind
+
+
+@pytest.mark.parametrize("subject", SUBJECTS["failed"])
+def test_what_a_mail_calls_itself_in_many_languages(subject: str) -> None:
+    """By its subject alone: neither its sender's name nor its text says that a mail system wrote it."""
+    assert read(mail(PLAYER, subject, "No reply <noreply@mx.example>", "Return-Path: <>\n")).kind is Kind.FAILED
 
 
 @pytest.mark.parametrize(
