@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from gatewayd.callbacks.host import CallbackHost
-from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.errors import AnsweredInVain, PermanentFailure, TemporaryFailure
 from gatewayd.core.host_addresses import HostAddresses, Resolving
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import MOST_NAMED, Degraded
@@ -97,7 +97,7 @@ class Callbacks(Service):
             self._on_return(turned_away)
         if answer.status in _RETRY_AFTER:
             later = asked_for(answer.retry_after, self._reactor.seconds())
-            raise TemporaryFailure(f"callback answered HTTP {answer.status}", not_before=later)
+            raise AnsweredInVain(f"callback answered HTTP {answer.status}", not_before=later)
         return answer.status, answer.body
 
     def hosts(self) -> Mapping[str, str]:
@@ -149,7 +149,7 @@ class Callbacks(Service):
             now = self._reactor.seconds()
             return TemporaryFailure(f"the {self._who} closed a kept connection", not_before=now, counts=False)
         if isinstance(problem, BadAnswer):
-            return TemporaryFailure(f"the callback's answer is unreadable: {problem}")
+            return AnsweredInVain(f"the callback's answer is unreadable: {problem}", is_readable=False)
         reason = self._reason(host, problem)
         if isinstance(problem, _TURNED_DOWN) and host.takes_fewer(reason):
             # What was written may be what the host drops: that status backs off by its own tries.

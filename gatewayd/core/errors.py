@@ -71,6 +71,14 @@ class TemporaryFailure(Failure):
         self.counts = counts
 
 
+class AnsweredInVain(TemporaryFailure):
+    """It answered, and took nothing: it said "later", or, where `is_readable` is false, what is no answer at all."""
+
+    def __init__(self, reason: str, *, not_before: float | None = None, is_readable: bool = True) -> None:
+        super().__init__(reason, not_before=not_before)
+        self.is_readable = is_readable
+
+
 class PermanentFailure(Failure):
     """The next hop refused this message for good, or it may not be sent at all: the message ends `rejected`.
 

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.config import Label
 from gatewayd.core.callback_urls import bare_host
-from gatewayd.core.errors import PermanentFailure, TemporaryFailure
+from gatewayd.core.errors import AnsweredInVain, PermanentFailure, TemporaryFailure
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import Channel, Degraded, ReportJob
 from gatewayd.core.retry import STILL_SO
@@ -144,11 +144,14 @@ class Reporter:
             self._nowhere[job.label] = why, self._clock.seconds() + STILL_SO
             raise TemporaryFailure(why)
         bare, host = _hosts_in(url)
-        status, body = await self._callbacks.get(
-            _address(url, target.api_key, job.channel, job.message_id, job.status),
-            allow_private=bare in target.hosts,
-            asker=job.message_id,
-        )
+        try:
+            status, body = await self._callbacks.get(
+                _address(url, target.api_key, job.channel, job.message_id, job.status),
+                allow_private=bare in target.hosts,
+                asker=job.message_id,
+            )
+        except AnsweredInVain as vain:
+            raise _NotTaken(host, vain, "" if vain.is_readable else "callback_url") from None
         if not 200 <= status <= 299:
             failure = TemporaryFailure(f"callback answered HTTP {status} ({host})")
             raise _NotTaken(host, failure, _suspected(status))

@@ -172,6 +172,35 @@ async def test_how_a_bad_host_fails(
     assert await callbacks.get(url, allow_private=True) == (200, PRINTED_OK)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (CallbackAnswer(status=503, headers=(("Retry-After", "5"),)), "HTTP 503 (5 times in a row); statuses wait"),
+        (CallbackAnswer(status=429), "HTTP 429 (5 times in a row); statuses wait"),
+        (CallbackAnswer(body=b"x" * 70_000), "too large (5 times in a row); is callback_url of amazing right?"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_host_that_puts_all_statuses_off_is_not_up(
+    smartico: Smartico, callbacks: Callbacks, answer: CallbackAnswer, words: str
+) -> None:
+    """Nor is one whose answers are none: it was shown as up, and nobody was told, for the 48 hours of its statuses."""
+    url = await smartico.listen()
+    smartico.answers = lambda heard: answer
+    label = Label.model_construct(api_key=Secret("k1"), callback_url=url, callback_hosts=("127.0.0.1",))
+    reporter = Reporter(reactor, callbacks, {"amazing": label})
+    job = ReportJob(ID, "amazing", Channel.SMS, Report.ACCEPTED, "", queued_at=0.0)
+    for _ in range(5):
+        assert list(reporter.degraded()) == []
+        with pytest.raises(TemporaryFailure):
+            await reporter.tell(job)
+    (said,) = reporter.degraded()
+    assert words in said.text
+    smartico.answers = lambda heard: OK
+    await reporter.tell(job)
+    assert list(reporter.degraded()) == []
+
+
 @pytest_twisted.ensureDeferred
 async def test_redirects_and_errors_are_answers(smartico: Smartico, callbacks: Callbacks) -> None:
     """A redirect is not followed; an HTTP error is an answer like another."""

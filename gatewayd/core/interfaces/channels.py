@@ -58,6 +58,6 @@ class ICallbacks(Interface):
         """HTTP status and body (bounded) of one GET; no redirect is followed.
 
         With `allow_private` the host may be at a private or loopback address. Raises TemporaryFailure, with `counts`
-        false where nothing was tried; PermanentFailure where `url` cannot be asked at all. `asker` names who was
-        turned away once the host is up again.
+        false where nothing was tried, AnsweredInVain where it answered; PermanentFailure where `url` cannot be asked.
+        `asker` names who was turned away once the host is up again.
         """
