@@ -36,6 +36,7 @@ def provider_contradictions(raw: Mapping[str, Any], providers: Mapping[str, Mapp
         if reports.get("signature") and not reports.get("secret"):
             yield f"{at}.reports.secret: is required: without it no report can be proven"
         yield from _inbound(at, table, "public" in raw)
+        yield from _by_ids(at, table, "public" in raw)
 
 
 def _request(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
@@ -142,3 +143,18 @@ def _inbound(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
     for key in ("number", "text"):
         if not inbound.get(key):
             yield f"{at}.inbound.{key}: is required with secret"
+
+
+def _by_ids(at: str, table: Mapping[str, Any], public: bool) -> Iterator[str]:
+    """Reports that name messages by the vendor's own ids, which its answers must have named."""
+    reports, answer = table.get("reports"), table.get("answer")
+    if not isinstance(reports, Mapping) or not reports.get("url_secret"):
+        return
+    if not public:
+        yield f"{at}.reports.url_secret: needs [public], to which reports come"
+    if not reports.get("id"):
+        yield f"{at}.reports.id: is required with url_secret: nothing else says which message a report is about"
+    if not isinstance(answer, Mapping) or not answer.get("ids"):
+        yield f"{at}.answer.ids: is required with reports.url_secret: by them a report is known"
+    if reports.get("token"):
+        yield f"{at}.reports.token: stands beside url_secret: a report is known by the one or by the other"

@@ -111,23 +111,25 @@ class ProviderAnswer(Table):
     ids: Path = ""
 
 
+def _hard_to_guess(value: Secret) -> Secret:
+    if 0 < len(value.reveal()) < SHORTEST_PATH:
+        raise ValueError(f"has fewer than {SHORTEST_PATH} characters, and anybody could try it out")
+    return value
+
+
 class ProviderReports(Table):
     """[providers.NAME.reports]"""
 
     token: Path = ""
     """Where {report_token} or {short_token} comes back; "" where the URL of a report says which message it is about."""
+    url_secret: Annotated[SecretText, AfterValidator(_hard_to_guess)] = Secret("")
+    """The last part of the URL for the reports on all messages, of a vendor that names them by its own ids alone."""
     id: Path = ""
     status: Path = ""
     reason: Path = ""
     states: dict[str, Literal["accepted", "delivered", "failed", "rejected"]] = {}
     signature: Literal["", "twilio", "vonage", "telnyx", "plivo"] = ""
     secret: ProofSecret = Secret("")
-
-
-def _hard_to_guess(value: Secret) -> Secret:
-    if 0 < len(value.reveal()) < SHORTEST_PATH:
-        raise ValueError(f"has fewer than {SHORTEST_PATH} characters, and anybody could try it out")
-    return value
 
 
 class ProviderInbound(Table):
@@ -169,8 +171,8 @@ class Provider(Table):
 
     @property
     def tells_later(self) -> bool:
-        """Whether it is told what its reports are to be known by."""
-        return not REPORTING.isdisjoint(self.place_holders)
+        """Whether its reports can be known."""
+        return bool(self.reports.url_secret) or not REPORTING.isdisjoint(self.place_holders)
 
     @property
     def place_holders(self) -> frozenset[str]:

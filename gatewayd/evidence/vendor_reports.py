@@ -2,7 +2,7 @@
 
 Owns the order of these questions. Knows no HTTP server: the modules of gatewayd.evidence.vendors prove and read. Which
 message a report is about says the signed token in its URL; of a vendor that has one URL for all, the one that it gives
-back beside each status.
+back beside each status, or its own id, where the secret in that URL proves it.
 """
 
 import hmac
@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from gatewayd.config import Provider
 from gatewayd.config.providers import ProviderReports
+from gatewayd.config.secret import Secret
 from gatewayd.core.interfaces import EvidenceSink, IMeter
 from gatewayd.core.model import Evidence, Inbound, Known, Receipt, part_of
 from gatewayd.core.number_readings import readings
@@ -96,7 +97,8 @@ class VendorReports:
     def most_body(self, provider: str) -> int:
         """Octets that one report of a configured provider may have."""
         table = self._providers[provider]
-        return ABOUT_MANY if table.reports.token or table.inbound.secret else ABOUT_ONE
+        reports = table.reports
+        return ABOUT_MANY if reports.token or reports.url_secret or table.inbound.secret else ABOUT_ONE
 
     def challenge(self, provider: str, request: Any) -> bytes:
         """What Meta wants to read before it takes a URL for the reports on all messages; empty where it asks nothing.
@@ -111,8 +113,7 @@ class VendorReports:
 
     def brings_texts(self, provider: str, token: str) -> bool:
         """Whether that is where texts of players come to, and not a message's reports."""
-        secret = self._providers[provider].inbound.secret.reveal()
-        return bool(secret) and hmac.compare_digest(token.encode(), secret.encode())
+        return _is(token, self._providers[provider].inbound.secret)
 
     async def record(self, name: str, token: str, request: Any) -> None:
         """Return once all that a known provider's report says, or a player's text, is durable.
@@ -122,8 +123,8 @@ class VendorReports:
         it must come again.
         """
         provider, report = self._providers[name], self._report(name, token, request)
-        brings_texts = self.brings_texts(name, token)
-        of_message = await self._facts(provider.reports, token, report)
+        brings_texts, by_ids = self.brings_texts(name, token), _is(token, provider.reports.url_secret)
+        of_message = {} if by_ids else await self._facts(provider.reports, token, report)
         is_about_ours = brings_texts or of_message.keys() != {None}
         try:
             self._prove(name, provider, report)
@@ -134,6 +135,8 @@ class VendorReports:
         if is_about_ours:
             self._troubles.good(f"providers.{name}")
         counts = brings_texts and await self._record_texts(name, provider, report)
+        if by_ids:
+            counts = await self._record_by_ids(name, provider, report) or counts
         if counts and of_message == {None: []}:
             return
         for message_id, facts in of_message.items():
@@ -170,6 +173,23 @@ class VendorReports:
             first, *others = self._hashes(provider, one.number) or ("",)
             await self._evidence.record_inbound(Inbound(name, first, one.text, tuple(others)))
         return bool(texts)
+
+    async def _record_by_ids(self, name: str, provider: Provider, report: ReportRequest) -> bool:
+        """Make durable what is said of the vendor's own ids, as of an SMSC's; whether it says anything."""
+
+        def facts_in(body: bytes) -> tuple[VendorSaid, ...]:
+            return read(provider.reports, report)
+
+        counts = False
+        for said in await self._in_thread(facts_in, report.body):
+            event = _event(provider, said)
+            if event is None or event is Event.SENT or not said.remote_id:
+                self._meter.evidence(name, event or "none", "ignored")
+                continue
+            counts = True
+            part = part_of(name, "", said.remote_id)
+            await self._evidence.record_receipt(Receipt(name, (part,), event, _detail(said, event)))
+        return counts
 
     def _hashes(self, provider: Provider, number: str) -> list[str]:
         """What a player's number may be known by; of instant messages it is any text, with or without a plus."""
@@ -216,8 +236,7 @@ class VendorReports:
     async def _record(
         self, name: str, provider: Provider, message_id: str, known: Known | None, said: VendorSaid
     ) -> None:
-        state = provider.reports.states.get(said.word)
-        event = EVENTS[state] if state else None
+        event = _event(provider, said)
         # By a Redis that has forgotten its mark no way has it; but only the request to the vendor bore this URL.
         if event is None or known is None or known.route not in (name, ""):
             # Another word, a message that is kept no more, or one that another way has by now.
@@ -228,8 +247,7 @@ class VendorReports:
             self._troubles.arrived(f"providers.{name}", known.label)
         elif event in _BAD_NEWS and "delivered" in provider.reports.states.values():
             self._troubles.not_arrived(f"providers.{name}", known.label, message_id, said.word)
-        why = said.reason if event in _BAD_NEWS else ""
-        detail = redact(f"{said.word} {why}".rstrip(), 100)
+        detail = _detail(said, event)
         # One part that it accepted is enough for the whole, as in an answer: no other copy may leave.
         if said.remote_id and "*" in provider.answer.ids and event is not Event.SENT:
             # One that waits for its next try awaits no answer that could name parts: it counts before a copy leaves.
@@ -240,3 +258,18 @@ class VendorReports:
             )
         else:
             await self._evidence.record(Evidence(message_id, event, name, detail))
+
+
+def _is(token: str, secret: Secret) -> bool:
+    """Whether the URL ends in this secret; one that is not set is no URL's."""
+    return bool(secret) and hmac.compare_digest(token.encode(), secret.reveal().encode())
+
+
+def _event(provider: Provider, said: VendorSaid) -> Event | None:
+    state = provider.reports.states.get(said.word)
+    return EVENTS[state] if state else None
+
+
+def _detail(said: VendorSaid, event: Event) -> str:
+    why = said.reason if event in _BAD_NEWS else ""
+    return redact(f"{said.word} {why}".rstrip(), 100)

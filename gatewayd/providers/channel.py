@@ -104,8 +104,11 @@ class HttpChannel(KeptWays[Vendor]):
             vendor.health.answered(now)
             vendor.accepted(order.message, answer)
             # Which message a report is about says its URL; an id only tells parts apart, where there may be several.
-            several = "*" in vendor.settings.answer.ids
-            parts = tuple(part_of(name, order.message.id, one) for one in reading.ids) if several else ()
+            # But where all reports come to one URL without a token of ours, it is all that they are known by.
+            by_ids = bool(vendor.settings.reports.url_secret)
+            of = "" if by_ids else order.message.id
+            several = by_ids or "*" in vendor.settings.answer.ids
+            parts = tuple(part_of(name, of, one) for one in reading.ids) if several else ()
             return Handed(name, parts, redact(" ".join(reading.ids), 200, about))
         if verdict is Verdict.UNREADABLE:
             lost = f"{name} answered {answer.status}, and what it said can't be read"

@@ -215,6 +215,25 @@ def test_texts_of_players_need_all_that_they_are_known_by(
     assert [line for line in caught.value.errors if line.startswith(f"providers.vendor.inbound.{said}")]
 
 
+def test_reports_by_the_vendors_own_ids_need_all_that_they_are_known_by() -> None:
+    """Its answers must have named them, and the URL must prove what comes."""
+    good = {"url_secret": "r" * 16, "id": "id", "status": "status", "states": {"OK": "delivered"}}
+    assert read(answer={"ids": "id"}, reports=good).tells_later
+    for reports, answer, said in (
+        (good | {"url_secret": "short"}, {"ids": "id"}, "reports.url_secret: has fewer than 16 characters"),
+        (good | {"id": ""}, {"ids": "id"}, "reports.id: is required with url_secret"),
+        (good, {}, "answer.ids: is required with reports.url_secret"),
+        (good | {"token": "ref"}, {"ids": "id"}, "reports.token: stands beside url_secret"),
+    ):
+        found = errors(answer=answer, reports=reports)
+        assert any(line.startswith(f"providers.vendor.{said}") for line in found), found
+    raw = tree(answer={"ids": "id"}, reports=good)
+    del raw["public"]
+    with pytest.raises(ConfigError) as caught:
+        parse(raw, {})
+    assert "providers.vendor.reports.url_secret: needs [public], to which reports come" in caught.value.errors
+
+
 def test_a_token_goes_out_and_comes_back() -> None:
     """Either alone would leave every message accepted for good; and without [public] nobody could bring it."""
     for keys, said in (

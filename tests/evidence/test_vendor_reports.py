@@ -522,6 +522,76 @@ def test_the_url_for_all_is_verified_as_meta_does(query: str, said: bytes) -> No
     assert World().answer(query=query).endswith(b"\r\n\r\nOK")
 
 
+URL_SECRET = "r" * 20
+BY_IDS = {
+    "answer": {"ids": "ids.*"},
+    "reports": {"url_secret": URL_SECRET, "id": "*.id", "status": "*.status", "reason": "*.why", "states": STATES},
+    "inbound": {"secret": URL_SECRET, "number": "*.from", "text": "*.text"},
+}
+"""Of a vendor that has one URL for all, and names messages by its own ids alone."""
+
+
+def named_by_ids(world: World, message_id: str, *ids: str) -> None:
+    """The vendor's answer about a message."""
+    parts = tuple(part_of("vendor", "", one) for one in ids)
+    channel = world.message.channel
+    for receipt in run(world.store.settle_sent(message_id, channel, Handed("vendor", parts))).parked:
+        run(world.tracker.record_receipt(receipt))
+
+
+def test_a_vendor_that_names_its_own_ids_alone() -> None:
+    """Several in one post, each about its own, before the answer and after it; a number as an id, too."""
+    world = World(**BY_IDS)
+    world.mark()
+    world.mark(OTHER)
+    assert world.post([{"id": 7, "status": "DELIVERED"}], token=URL_SECRET) == 200
+    assert world.state[0] is State.UNCERTAIN
+    named_by_ids(world, ID, "7")
+    named_by_ids(world, OTHER, "8", "9")
+    assert world.state == (State.DELIVERED, "ad")
+    said = [
+        {"id": "8", "status": "DELIVERED"},
+        {"id": "8", "status": "BUFFERED"},
+        {"id": "stranger", "status": "DELIVERED"},
+        {"status": "DELIVERED"},
+        {"id": "9", "status": "UNDELIVERABLE", "why": "+447700900123"},
+    ]
+    assert world.post(said, token=URL_SECRET) == 200
+    other = world.store.db.rows[OTHER]
+    assert (other.state, other.queued) == (State.FAILED, "af")
+    assert "UNDELIVERABLE [redacted]" in str(other.timeline)
+    assert world.post(said, token=URL_SECRET) == 200
+    assert (other.state, other.queued) == (State.FAILED, "af")
+
+
+def test_by_ids_only_the_secret_url_counts() -> None:
+    """Whoever does not have it is answered the same, and says nothing; nor does a message's own token say more."""
+    world = World(**BY_IDS)
+    world.mark()
+    named_by_ids(world, ID, "7")
+    for token in ("reports", URL_SECRET[:-1], URL_SECRET + "r", URL_SECRET.upper(), TOKEN[:-1]):
+        assert world.post([{"id": "7", "status": "DELIVERED"}], token=token) == 200
+    assert world.state == (State.SENT, "a")
+
+
+def test_one_secret_url_may_bring_ids_and_texts() -> None:
+    """Each post says what it is."""
+    world = World(**BY_IDS)
+    world.mark()
+    named_by_ids(world, ID, "7")
+    assert world.post([{"from": "447700900123", "text": "STOP"}], token=URL_SECRET) == 200
+    assert world.post([{"id": "7", "status": "DELIVERED"}], token=URL_SECRET) == 200
+    assert world.state[0] is State.DELIVERED
+
+
+def test_with_the_store_down_a_report_by_an_id_comes_again() -> None:
+    """Answered 200 it would be lost."""
+    world = World(**BY_IDS)
+    world.store.down = True
+    assert world.post([{"id": "7", "status": "DELIVERED"}], token=URL_SECRET) == 503
+    assert world.post([{"id": "7", "status": "other"}], token=URL_SECRET) == 503
+
+
 def test_with_one_url_for_all_a_url_proves_nothing() -> None:
     """A message's token counts where the table looks for it, and nowhere else."""
     world = World(**ONE_URL)

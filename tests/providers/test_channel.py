@@ -113,6 +113,14 @@ def test_a_message_is_marked_and_asked_once() -> None:
     assert send.outcome == Handed("vendor", parts, "A1 A2")
 
 
+def test_where_reports_name_only_ids_each_is_a_remote_id_by_itself() -> None:
+    """There is no other name of the message in them."""
+    world = World(vendor={"answer": {"ids": "id"}, "reports": {"url_secret": "r" * 16, "id": "id"}})
+    send = world.send()
+    world.reactor.connect()[0].dataReceived(answer('{"id": "A1"}'))
+    assert send.outcome == Handed("vendor", (part_of("vendor", "", "A1"),), "A1")
+
+
 @pytest.mark.parametrize(
     ("path", "body", "detail"), [("ids.*", "{}", ""), ("id", '{"id": "A1"}', "A1"), ("", '{"id": "A1"}', "")]
 )

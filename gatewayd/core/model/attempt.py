@@ -45,7 +45,10 @@ class Handed(Struct, frozen=True, gc=False):
 
 
 def part_of(provider: str, message_id: str, remote_id: str) -> str:
-    """A provider's id of one part of a message, as a remote id: no other message's report can name it."""
+    """A provider's id of one part of a message, as a remote id: no other message's report can name it.
+
+    Where a provider's reports name no message of ours, and only its own ids, `message_id` is empty.
+    """
     return sealed(provider, f"{message_id}/{remote_id}")
 
 

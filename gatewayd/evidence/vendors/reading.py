@@ -65,8 +65,8 @@ def read(table: ProviderReports, request: ReportRequest) -> tuple[VendorSaid, ..
                 VendorSaid(_beside(place, ids), word.strip(), _beside(place, tokens), _beside(place, reasons))
                 for place, word in words.items()
             )
-            # By their tokens they may be about as many messages as there are.
-            return tuple(dict.fromkeys(said))[: paths.MOST if table.token else MOST]
+            # By their tokens or ids they may be about as many messages as there are.
+            return tuple(dict.fromkeys(said))[: paths.MOST if table.token or table.url_secret else MOST]
     return ()
 
 
