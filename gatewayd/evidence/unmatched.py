@@ -58,8 +58,8 @@ class UnmatchedReceipts:
                 continue
             text = (
                 f"{strangers} receipts of {smsc} in the last minute match no message, {matched} do: is its message_ids "
-                "right (gatewayctl smpp-probe), of a provider reports.id, or does another system use the account? No SMS of "
-                "it becomes delivered"
+                "right (gatewayctl smpp-probe), of a provider its reports.id, or does another system use the account? "
+                "No SMS of it becomes delivered"
             )
             if smsc not in self._said:
                 self._said.add(smsc)
