@@ -33,6 +33,17 @@ from gatewayd.core.public_addresses import is_public
         ("64:ff9b:1::101:101", False),
         ("::127.0.0.1", False),
         ("::1.1.1.1", False),
+        *(
+            (text, False)
+            for text in ("::ffff:0:127.0.0.1", "::ffff:0:8.8.8.8", "3fff::1", "5f00::1", "4000::1", "1::1")
+        ),
+        *((text, False) for text in ("100:0:0:1::1", "2001:20::1", "2001:1::1", "192.88.99.1", "168.63.129.16")),
+        *((text, False) for text in ("2a00:1450::5efe:a00:1", "2a00:1450::200:5efe:127.0.0.1")),
+        *(
+            (text, False)
+            for text in ("2001:0:4136:e378:8000:63bf:80ff:fffe", "192.0.0.8", "198.18.0.1", "fd00:ec2::254")
+        ),
+        *((text, True) for text in ("2a00:1450::5efe:808:808", "2001:200::1", "2001:4860:4860::8888", "2c00::1")),
         ("localhost", False),
     ],
 )
