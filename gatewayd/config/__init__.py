@@ -194,6 +194,7 @@ def _unreadable_keys(raw: Mapping[str, Any], environ: Mapping[str, str]) -> Iter
     proofs = [
         (f"esp.{name}.public_key", esp.get(name, {}).get("public_key"), read) for name, read in _PUBLIC_KEYS.items()
     ]
+    proofs.append(("esp.resend.signing_key", esp.get("resend", {}).get("signing_key"), pem.svix_key))
     for name, table in tables_of(raw.get("providers")).items():
         reports = table_of(table.get("reports"))
         if reports.get("signature") == "telnyx":

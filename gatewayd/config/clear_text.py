@@ -6,7 +6,9 @@ Pure. One rule for the tables whose connections carry players' data (CONTRACT.md
 import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
+from urllib.parse import unquote
 
 from msgspec import Struct
 
@@ -63,6 +65,9 @@ _AUTHORITY_END = re.compile(r"[/?#]")
 HOST_IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
 """The machine in a connection string."""
 
+_HOST_IN_QUERY = re.compile(r"[?&](?:host|hostaddr)=([^&#]*)", re.IGNORECASE)
+"""The same in a URL of libpq, where none need stand in front."""
+
 
 def _database_hosts(connect: Mapping[str, str]) -> list[str]:
     """The machines that a database is on, where the arguments of connect() name any; a path is a socket.
@@ -74,7 +79,9 @@ def _database_hosts(connect: Mapping[str, str]) -> list[str]:
             return _machines(connect[key])
     for text in connect.values():
         if "://" in text:
-            return _machines(_AUTHORITY_END.split(text.partition("://")[2])[0].rpartition("@")[2], ported=True)
+            named = [unquote(one) for one in _HOST_IN_QUERY.findall(text)]
+            within = _AUTHORITY_END.split(text.partition("://")[2])[0].rpartition("@")[2]
+            return [*_machines(within, ported=True), *chain.from_iterable(map(_machines, named))]
         if found := HOST_IN_TEXT.search(text):
             return _machines(found[1])
     return []

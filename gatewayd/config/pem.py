@@ -19,6 +19,7 @@ from gatewayd.config import small_file
 MOST_BYTES = 16 * 1024 * 1024
 """Of a PEM file: all the authorities that a system knows are less than 1 MiB."""
 RSA_LEAST_BITS = 1024
+SVIX_LEAST_OCTETS = 16
 
 
 def certificates(path: str) -> list[x509.Certificate]:
@@ -136,6 +137,17 @@ def _unreadable(paths: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield key, f"cannot read {path}: {error.strerror}"
         except ValueError as error:
             yield key, str(error)
+
+
+def svix_key(text: str) -> bytes:
+    """The secret that Resend shows, whsec_ and base64. Raises ValueError: under an empty one anybody signs."""
+    try:
+        key = b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) < SVIX_LEAST_OCTETS:
+        raise ValueError(f"is not what Resend shows: whsec_ and at least {SVIX_LEAST_OCTETS} bytes in base64")
+    return key
 
 
 def ed25519_key(text: str) -> bytes:

@@ -4,6 +4,8 @@ Owns what of an answer means "not known", and what is trouble. Must not know wha
 """
 
 import json
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import chain
@@ -31,6 +33,9 @@ from gatewayd.directories.url import check_url
 
 LARGEST = 65536
 CONNECTIONS = 16
+_OVERLONG = re.compile(r"%(?:c0|e0%80|f0%80%80)%(?:ae|af)", re.IGNORECASE)
+"""A dot or a slash in more octets than UTF-8 has for it: some decoders read it all the same."""
+
 NOT_KNOWN = frozenset({204, 404, 410})
 """Statuses that always mean: there is no such player."""
 
@@ -185,11 +190,13 @@ class _Believed:
 def _leaves_its_segment(ext_user_id: str) -> bool:
     """Whether an id could mean another path to some server: one with slashes or dot segments (RFC 3986 6.2.2.3).
 
-    Percent-encoding does not help where a proxy decodes it before it looks.
+    Percent-encoding does not help where a proxy decodes it before it looks; some decode what is no UTF-8, take off what
+    stands behind a semicolon, or fold signs that look like others.
     """
     text = ext_user_id
     for _ in range(3):
-        if "/" in text or "\\" in text or text in (".", ".."):
+        text = unicodedata.normalize("NFKC", text)
+        if "/" in text or "\\" in text or text.partition(";")[0] in (".", "..") or _OVERLONG.search(text):
             return True
         text = unquote(text)
     return False

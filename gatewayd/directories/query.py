@@ -30,8 +30,9 @@ class BoundQuery(Struct, frozen=True):
 def bind(query: str, paramstyle: str, *, mysql: bool = False) -> BoundQuery:
     """`query` for a driver of `paramstyle`; literals, quoted names, comments and casts stay as they are.
 
-    `mysql` reads strings and comments as MySQL does. Raises ValueError for a parameter that we don't have, for a query
-    without :ext_user_id, for several statements, and for a style that PEP 249 does not know.
+    `mysql` reads strings and comments as MySQL does, which executes those that begin with an exclamation mark. Raises
+    ValueError for a parameter that we don't have, for a query without :ext_user_id, for several statements, and for a
+    style that PEP 249 does not know.
     """
     if paramstyle not in _STYLES:
         raise ValueError(f"driver: has an unknown paramstyle, {paramstyle}")
@@ -122,6 +123,6 @@ _STANDARD = re.compile(
     re.DOTALL,
 )
 _MYSQL = re.compile(
-    "|".join((_MYSQL_STRING, r"`(?:[^`]|``)*`", r"--(?=\s|$)[^\n]*", r"#[^\n]*", r"/\*", _PARAMETER)),
+    "|".join((_MYSQL_STRING, r"`(?:[^`]|``)*`", r"--(?=\s|$)[^\n]*", r"#[^\n]*", r"/\*(?!M?!)", _PARAMETER)),
     re.DOTALL,
 )

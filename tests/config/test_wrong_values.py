@@ -512,6 +512,15 @@ def test_names_in_unicode_are_read_as_a_labels() -> None:
     assert (config.relays["main"].host, world.host, world.more_hosts) == (plain, other, (f"{other}:2776", other))
 
 
+@pytest.mark.parametrize("key", ["whsec_", "whsec_c2hvcnQ=", "no base64 at all", "whsec_!"])
+def test_a_key_of_resends_that_proves_nothing_is_told(key: str) -> None:
+    """A signature under an empty key is anybody's."""
+    tables = {"public": {"base_url": "https://go.example"}, "esp": {"resend": {"secret": "p", "signing_key": key}}}
+    assert errors(**tables) == [
+        "esp.resend.signing_key: is not what Resend shows: whsec_ and at least 16 bytes in base64"
+    ]
+
+
 def test_a_file_for_a_proof_that_is_empty_is_told(tmp_path: Path) -> None:
     """A signature under an empty key is anybody's; an empty text is the default all the same."""
     empty = tmp_path / "empty"

@@ -283,6 +283,16 @@ def test_several_statements_are_refused(query: str) -> None:
         bind(query, "qmark")
 
 
+@pytest.mark.parametrize("comment", ["/*! ; DROP TABLE players */", "/*!50000 ; SELECT 2*/", "/*M! ; SELECT 2 */"])
+def test_a_second_statement_in_a_comment_that_mysql_executes_is_refused(comment: str) -> None:
+    """It is a comment for every other database."""
+    query = f"SELECT 1 WHERE :ext_user_id {comment}"
+    with pytest.raises(ValueError, match="more than one statement"):
+        bind(query, "format", mysql=True)
+    assert bind(query, "format").sql.endswith(comment)
+    assert bind("SELECT /*!40001 SQL_NO_CACHE */ 1 WHERE :ext_user_id", "format", mysql=True)
+
+
 @pytest.mark.parametrize("end", [";", " ; ", ";;", "; -- done", "; /* done; really */\n", ";\n-- a\n-- b"])
 def test_a_semicolon_at_the_end_is_no_second_statement(end: str) -> None:
     """It is left out, because Oracle takes none; those in texts and comments stay."""

@@ -114,7 +114,11 @@ async def test_ids_are_percent_encoded(ext_user_id: str, path: bytes) -> None:
 
 @pytest.mark.parametrize(
     "ext_user_id",
-    [".", "..", "../admin", "a/b", "a\\b", "%2e%2e", "%2e%2e%2fadmin", "%252e%252e%252fadmin", "..%5cadmin", "/"],
+    [
+        *(".", "..", "../admin", "a/b", "a\\b", "%2e%2e", "%2e%2e%2fadmin", "%252e%252e%252fadmin", "..%5cadmin", "/"),
+        *("..;", "..;x=1", ".;x", "%2e%2e;x", "..%3bx", "\uff0e\uff0e", "\u2025", "a\uff0fb", "a\uff3cb"),
+        *("%c0%ae%C0%AE", "a%c0%afb", "%e0%80%ae%e0%80%ae", "%25c0%25af"),
+    ],
 )
 @pytest_twisted.ensureDeferred
 async def test_an_id_that_could_be_another_path_is_nobodys(ext_user_id: str) -> None:

@@ -6,8 +6,9 @@ read 2026-11. Our token comes back among the mail's headers.
 
 import hmac
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 
+from gatewayd.config.pem import svix_key
 from gatewayd.core.status import Event
 from gatewayd.evidence.esp.agents import is_machine
 from gatewayd.evidence.esp.event import (
@@ -77,7 +78,7 @@ def verify(request: EspRequest, settings: Settings) -> str:
     if _STAMP.fullmatch(stamp) is None:
         raise Forged("the signature has no time")
     try:
-        secret = b64decode(settings.signing_key.removeprefix("whsec_"), validate=True)
+        secret = svix_key(settings.signing_key)
     except ValueError:
         raise Forged("the configured signing_key is not what Resend shows: whsec_ and base64") from None
     signed = f"{key}.{stamp}.".encode() + request.body
