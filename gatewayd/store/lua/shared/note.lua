@@ -38,5 +38,5 @@ end
 -- Reasons may differ each time, by an id or a time in them: a message with many fields has those that are new as one.
 local function note_while_short(m, event, detail)
   local is_long = call('HLEN', m.key) >= REASONS + 3 * #(m.segments or '')
-  note(m, event, is_long and call('HEXISTS', m.key, (named(event, detail))) == 0 and OTHER or detail)
+  note(m, event, is_long and not call('HGET', m.key, (named(event, detail))) and OTHER or detail)
 end
