@@ -34,7 +34,7 @@ REST = 1.0
 RESTS = 5
 
 SHORT = "gatewayd test: a short text"
-LONG = "gatewayd test: a long text that takes two segments. " * 4
+LONG = "gatewayd test: a long text that takes three segments. " * 6
 _METHODS: tuple[text.LongMessages, ...] = ("udh", "udh16", "sar", "payload")
 _RULES: tuple[remote_ids.IdRule, ...] = ("as-is", "decimal", "hex")
 
@@ -94,6 +94,7 @@ class _Lesson:
         self._long_ids: list[bytes] = []
         self._slowest = 0.0
         self._one_at_a_time = False
+        self._waits_for_all = False
         self._rested = False
         self._references = 0
 
@@ -158,19 +159,27 @@ class _Lesson:
         """Try the configured method first, then the others until one is taken."""
         first = self._smsc.long_messages
         for method in (first, *(each for each in _METHODS if each != first)):
+            if self._waits_for_all and method != "payload":
+                continue
             answers = await self._submit_at_once(talk, LONG, method)
             refused = [answer.status for answer in answers if answer.status]
-            if not refused:
+            if not answers:
+                self._waits_for_all = True
+            elif not refused:
                 self._long_ids = [answer.message_id for answer in answers]
                 self._ids += self._long_ids
-                how = "one after the other" if self._one_at_a_time else "written at once"
-                self._say(f"the long text was taken by {method} in {len(answers)} PDU(s) {how}")
+                how = "one after the other" if self._one_at_a_time else "all but the first at once"
+                how = f", {how}" if len(answers) > 1 else ""
+                self._say(f"the long text was taken by {method} in {len(answers)} PDU(s){how}")
                 if len(answers) == 1 and not self._one_at_a_time:
                     await self._pair(talk)
                 return method
-            self._say(f"the long text was refused by {method}: {smpp.status_name(refused[0])}")
-            if _is_throttled(refused[0]):
-                break
+            else:
+                self._say(f"the long text was refused by {method}: {smpp.status_name(refused[0])}")
+                if _is_throttled(refused[0]):
+                    break
+        if self._waits_for_all:
+            self._say("it takes no long text by any way that gatewayd has: max_segments = 1 in the labels")
         return ""
 
     async def _pair(self, talk: Talk) -> None:
@@ -202,18 +211,34 @@ class _Lesson:
         await deferLater(self._reactor, self._rest_for)
 
     async def _submit_at_once(self, talk: Talk, content: str, method: text.LongMessages) -> list[_Submitted]:
-        """All segments at once, as a window allows; one by one where the SMSC is found to need that."""
+        """One segment, and then all others at once, as a window allows; one by one where the SMSC needs that.
+
+        No answers where it answers a segment only once all are there.
+        """
         if self._one_at_a_time:
             return await self._submit(talk, content, method)
-        answers = await self._answers(talk, self._pdus(content, method))
-        if answers[0].status is None:
-            raise Trouble(f"no answer to a submit in {self._patience:.0f} s")
-        if _is_throttled(answers[0].status):
+        first, *others = self._pdus(content, method)
+        (head,) = await self._answers(talk, [first])
+        if _is_throttled(head.status):
             await self._rest()
             return await self._submit(talk, content, method)
-        if not self._only_the_first(answers):
-            return answers
-        self._ids.append(answers[0].message_id)
+        if head.status or (head.status is not None and not others):
+            return [head]
+        rest = await self._answers(talk, others)
+        if head.status is None and rest and all(answer.status == Status.ROK for answer in rest):
+            self._say(
+                f"the first of {1 + len(rest)} segments was answered only once all were there, if at all: gatewayd"
+                " writes one after the other, and such a text would end uncertain"
+            )
+            return []
+        if head.status is None or rest[0].status is None:
+            raise Trouble(f"no answer to a submit in {self._patience:.0f} s")
+        if _is_throttled(rest[0].status):
+            await self._rest()
+            return await self._submit(talk, content, method)
+        if not self._only_the_first(rest):
+            return [head, *rest]
+        self._ids += [head.message_id, rest[0].message_id]
         return await self._submit(talk, content, method)
 
     def _only_the_first(self, answers: list[_Submitted]) -> bool:

@@ -10,7 +10,8 @@ from twisted.internet import reactor
 from gatewayd.core.lesson import Learned
 from gatewayd.sandbox.sms import part_of
 from gatewayd.sandbox.smsc import SmscSimulator
-from gatewayd.smpp.codec.pdu import Status
+from gatewayd.smpp.codec import pdu as smpp
+from gatewayd.smpp.codec.pdu import Status, Tag
 from gatewayd.smpp.lesson import smpp_probe
 from smpp_world import PHONE, settings, simulator
 
@@ -47,7 +48,7 @@ async def test_smpp_probe_learns_ids_and_forms(behaviour: dict[str, Any], line: 
         assert 'long_messages = "udh"' in learned.lines
         assert any(each.startswith("window = ") for each in learned.lines)
         assert any(form in each for each in learned.story)
-        assert [message.segments for message in smsc.messages] == [1, 2]
+        assert [message.segments for message in smsc.messages] == [1, 3]
 
 
 @pytest_twisted.ensureDeferred
@@ -72,7 +73,7 @@ async def test_smpp_probe_without_receipts() -> None:
     async with simulator(receipt_word=lambda _: "") as smsc:
         learned = await learn(smsc, wait=0.3)
         assert learned.ok
-        assert any("0 of 3 receipts" in line for line in learned.story)
+        assert any("0 of 4 receipts" in line for line in learned.story)
         assert not any(line.startswith("message_ids") for line in learned.lines)
 
 
@@ -92,7 +93,7 @@ async def test_smpp_probe_a_vendors_word_and_a_refused_sender() -> None:
 @pytest_twisted.ensureDeferred
 @pytest.mark.parametrize("method", ["udh", "payload"])
 async def test_smpp_probe_finds_an_smsc_that_reads_one_pdu_of_a_segment(method: str) -> None:
-    """Of two submits written at once it answers the first alone: `window = 1`, and the long text goes one by one."""
+    """Of submits written at once it answers the first alone: `window = 1`, and the long text goes one by one."""
     async with simulator(one_pdu_a_segment=True) as smsc:
         learned = await learn(smsc, patience=0.5, long_messages=method)
         assert learned.ok, learned.story
@@ -128,7 +129,7 @@ async def test_smpp_probe_rests_where_a_single_submit_is_throttled() -> None:
         assert learned.ok, learned.story
         assert 'long_messages = "udh"' in learned.lines
         assert len([line for line in learned.story if "ask for their rate" in line]) == 1
-        assert [message.segments for message in smsc.messages] == [1, 2]
+        assert [message.segments for message in smsc.messages] == [1, 3]
     async with simulator(judge=lambda _: Status.RTHROTTLED) as smsc:
         learned = await learn(smsc)
         assert not learned.ok
@@ -156,9 +157,9 @@ async def test_smpp_probe_finds_an_smsc_without_message_ids() -> None:
 
 
 @pytest_twisted.ensureDeferred
-@pytest.mark.parametrize("told_of", [1, 2])
+@pytest.mark.parametrize("told_of", [1, 2, 3])
 async def test_smpp_probe_finds_an_smsc_that_gives_one_receipt_for_a_long_text(told_of: int) -> None:
-    """Of its two segments one is receipted: a line says so. Where each is, or none, there is no such line."""
+    """Of its three segments one is receipted: a line says so. Where each is, or none, there is no such line."""
 
     def word(submit: Any) -> str:
         part = part_of(submit)
@@ -167,8 +168,34 @@ async def test_smpp_probe_finds_an_smsc_that_gives_one_receipt_for_a_long_text(t
     async with simulator(receipt_word=word) as smsc:
         learned = await learn(smsc, wait=0.5)
         assert 'long_receipts = "one"' in learned.lines
-        assert any("of the long text's 2 segments only 1 got a receipt" in line for line in learned.story)
+        assert any("of the long text's 3 segments only 1 got a receipt" in line for line in learned.story)
     for behaviour in ({}, {"receipt_word": lambda _: ""}, {"submit_ids": "none"}):
         async with simulator(**behaviour) as smsc:  # type: ignore[arg-type]
             learned = await learn(smsc, wait=0.3)
             assert not any(line.startswith("long_receipts") for line in learned.lines)
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(("takes_payload", "line"), [(True, 'long_messages = "payload"'), (False, "")])
+async def test_smpp_probe_finds_an_smsc_that_answers_a_long_text_once_it_is_whole(
+    takes_payload: bool, line: str
+) -> None:
+    """Segments are written one after the other: its first stays unanswered, and the message uncertain."""
+    held: list[smpp.SubmitSmResp] = []
+
+    def judge(submit: smpp.SubmitSm) -> int:
+        refused = Status.ROPTPARNOTALLWD if submit.tlv(Tag.MESSAGE_PAYLOAD) and not takes_payload else Status.ROK
+        held.append(smpp.SubmitSmResp(submit.sequence, refused, b"%d" % submit.sequence))
+        if len(held) == part_of(submit).total:
+            (session,) = smsc.sessions
+            for answer in held:
+                session.send(answer)
+            held.clear()
+        return refused
+
+    async with simulator(judge=judge, submit_mute=True) as smsc:
+        learned = await learn(smsc, wait=0.3, patience=0.5)
+        assert learned.ok, learned.story
+        assert [each for each in learned.lines if each.startswith("long_messages")] == [line] * bool(line)
+        assert any("only once all were there" in each for each in learned.story)
+        assert any("max_segments = 1" in each for each in learned.story) is not takes_payload
