@@ -1,7 +1,8 @@
 """How a vendor proves that a report is its own: one function a vendor, in a table. Pure; compared in constant time.
 
 Sources, read 2026-11-27: twilio.com/docs/usage/security (X-Twilio-Signature), developer.vonage.com "Signing messages",
-developers.telnyx.com "Receiving webhooks", plivo.com "Validating requests" (X-Plivo-Signature-V3).
+developers.telnyx.com "Receiving webhooks", plivo.com "Validating requests" (X-Plivo-Signature-V3); of Twilio's shared
+keys, its library for Python 9.13.
 """
 
 import base64
@@ -28,12 +29,22 @@ TELNYX_WINDOW = 300.0
 """Telnyx names this tolerance, and repeats within seconds."""
 
 
+_TWILIO_ALGORITHM = re.compile(r"(?:^|,) *algorithm *= *([^, ]+)", re.ASCII)
+_TWILIO_ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
+"""As Twilio's own library for Python, 9.13, has them."""
+
+
 def twilio(request: ReportRequest, secret: str) -> None:
     """HMAC-SHA1 over the URL and the sorted fields of a form; of another body the URL names its SHA-256.
 
-    It has no time in it: who repeats a report says nothing new.
+    Or an HMAC by what a header says, where the account signs with a key for that alone: `secret` is that key then. It
+    has no time in it: who repeats a report says nothing new.
     """
     given = _header(request, "x-twilio-signature")
+    asked = _TWILIO_ALGORITHM.search(request.headers.get("x-twilio-webhooks-signature-settings", ""))
+    algorithm = _TWILIO_ALGORITHMS.get(asked[1].upper()) if asked else "sha1"
+    if algorithm is None:
+        raise Forged("signed by an algorithm that is not known")
     query = dict(request.query_fields())
     fields = request.form()
     if not fields and request.body:
@@ -44,7 +55,7 @@ def twilio(request: ReportRequest, secret: str) -> None:
     for name, value in fields:
         values.setdefault(name, set()).add(value)
     text = "".join(name + value for name in sorted(values) for value in sorted(values[name]))
-    _check([given], (_mac(secret, url + text, "sha1") for url in _spellings(_whole(request))))
+    _check([given], (_mac(secret, url + text, algorithm) for url in _spellings(_whole(request))))
 
 
 def vonage(request: ReportRequest, secret: str) -> None:
@@ -140,10 +151,11 @@ def _whole(request: ReportRequest) -> str:
 
 
 def _spellings(url: str) -> tuple[str, ...]:
-    """The URL as it is, and with the port that its scheme has anyway written or left out."""
+    """The URL as it is, and with its port left out, or written where its scheme has it anyway: Twilio does either."""
     parts = urlsplit(url)
     port = {"https": ":443", "http": ":80"}.get(parts.scheme, "")
-    netloc = parts.netloc.removesuffix(port) if parts.netloc.endswith(port) else parts.netloc + port
+    bare = re.sub(r":[0-9]+$", "", parts.netloc)
+    netloc = bare if bare != parts.netloc else parts.netloc + port
     return url, urlunsplit(parts._replace(netloc=netloc))
 
 

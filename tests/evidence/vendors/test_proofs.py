@@ -82,6 +82,35 @@ def test_twilio_signs_url_and_form() -> None:
     assert not is_proven("twilio", report(body))
 
 
+@pytest.mark.parametrize(
+    ("settings", "algorithm", "proven"),
+    [
+        ("key=webhooks_sharedkey_1,algorithm=HMAC_SHA256", "sha256", True),
+        ("algorithm=hmac_sha256", "sha256", True),
+        ("key=webhooks_sharedkey_1, algorithm=HMAC_SHA1", "sha1", True),
+        ("key=webhooks_sharedkey_1", "sha1", True),
+        ("", "sha1", True),
+        ("key=webhooks_sharedkey_1,algorithm=HMAC_SHA256", "sha1", False),
+        ("key=webhooks_sharedkey_1", "sha256", False),
+        ("algorithm=NONE", "sha1", False),
+        ("algorithm=HMAC_SHA512", "sha512", False),
+    ],
+)
+def test_twilio_signs_by_the_algorithm_that_it_names(settings: str, algorithm: str, proven: bool) -> None:
+    """Where the account has a key of its own for that; no other algorithm proves anything."""
+    signature = b64(SECRET, URL + "".join(name + FIELDS[name] for name in sorted(FIELDS)), algorithm)
+    headers = {"x_twilio_signature": signature, "x_twilio_webhooks_signature_settings": settings}
+    assert is_proven("twilio", report(urlencode(FIELDS).encode(), **headers)) == proven
+
+
+def test_twilio_may_leave_out_a_port_that_is_none_of_the_schemes() -> None:
+    """Its own libraries try the URL without it, too."""
+    for url in ("https://go.example:8443/dlr", "https://go.example/dlr"):
+        headers = {"x-twilio-signature": b64(SECRET, f"{url}?a=1", "sha1")}
+        request = ReportRequest("GET", "https://go.example:8443/dlr", "a=1", headers, b"", NOW)
+        assert is_proven("twilio", request)
+
+
 def test_twilio_signs_other_bodies_by_their_digest() -> None:
     """It stands in the query."""
     body = b'{"a": 1}'
