@@ -326,6 +326,23 @@ FAILURE = Phrases(
         r"\beșua(?:t|re)\b|\bbaşarısız|\bαπέτυχε|\bнеуспеш|\bni(?:je)? uspj?el[aeo]\b|\bnon (?:è )?riuscit",
         r"\bebaõnnestu|\bneizdevās|未能|未成功|无法向|配信が?完了し(?:ません|なかった)|ล้มเหลว",
         r"\bdelivery of the (?:e-?mail|message) was stopped\b",
+        # That somebody would not have it.
+        r"\b(?:was|were|been|is) (?:rejected|refused|blocked|declined|turned away|deactivated|disabled|suspended)\b",
+        r"\b(?:rejected|refused|blocked|declined) (?:your|the|this) (?:e-?mail|message|mail)\b",
+        r"\babgelehnt\b|\b(?:ab|zurück)gewiesen\b|\bverweigert\b|\bblockiert\b|\bdeaktiviert\b|"
+        r"\b(?:été|est) (?:rejet|refus|bloqu|désactiv)é|"
+        r"\b(?:fue|sido|está) (?:rechaz|bloque|deneg|desactiv|deshabilit)ad",
+        r"\b(?:stat[oa]|è) (?:rifiut|blocc|disattiv)at|\bstat[oa] respint|"
+        r"\b(?:foi|está) (?:rejeit|recus|bloque|desativ)ad|"
+        r"\bgeweigerd\b|\bafgewezen\b|\bgeblokkeerd\b|\bavvist|\bafvist|\bblokkert|\bblokeret",
+        r"\b(?:avvisa|blockera)(?:d|des|ts)\b|\bhylä(?:tty|ttiin)|\bodrzucon|\bzablok(?:owan|ován)|\bblokiran|"
+        r"\bodm(?:ít|iet)nut|"
+        r"\bzamítnut|\b(?:el|vissza)utasít|\bfost (?:respins|blocat|refuzat)|\bodbijen|\bzavrnjen",
+        r"\bотклон[её]н|\bотвергнут|\bзаблок(?:ирован|овано)|\bотключ[её]н|\bвідхилен|\bотхвърл|\breddedil|"
+        r"\bengellendi",
+        r"\bαπορρίφθ|\batmestas|\bnoraidīt|\blükati tagasi|拒絕|(?:拦|攔)截|거부|거절|차단|"
+        r"\bbị (?:\S{1,30} ){0,4}từ chối",
+        r"\bditolak|\bdiblokir|ปฏิเสธ|ส่งต่อไม่ได้|נדח(?:ת)?ה|(?:تم|وقع) (?:رفض|حظر)|(?:رد|مسدود) شد",
         # That it did not reach somebody, as Exchange said it up to 2003.
         r"\bno ha llegado a (?:alguno|ninguno|los?|sus?)\b|\bgeadresseerden niet bereikt|"
         r"\bkunnen niet worden bereikt",
@@ -408,7 +425,7 @@ DELIVERED = Phrases(
         r"נמסרה? בהצלחה|با موفقیت (?:\S{1,100} ){0,3}(?:تحویل|ارسال)|کامیابی سے (?:\S{1,100} ){0,2}پہنچ",
         r"सफलतापूर्वक (?:वितरित|भेज)|সফলভাবে (?:\S{1,100} ){0,2}(?:পৌঁছেছে|বিতরণ করা হয়েছে)|"
         r"வெற்றிகரமாக (?:\S{1,100} )?வழங்கப்பட்டது",
-        r"(?:เรียบร้อย|สำเร็จ)แล้ว|(?<!không )(?<!chưa )\b(?:gửi|chuyển|giao) thành công|"
+        r"(?:ส่ง|ถึง).{0,80} (?:เรียบร้อย|สำเร็จ)แล้ว|(?<!không )(?<!chưa )\b(?:gửi|chuyển|giao) thành công|"
         r"(?<!tidak )(?<!belum )\bberhasil (?:di)?kirim|\bberjaya (?:di)?hantar",
         r"(?<!hindi )\bmatagumpay na naihatid|\bumewasilishwa",
         r"에게 배달되었습니다|(?<!לא )נמסרה לנמענים|\bتم تسليم رسالتك|(?<!ไม่)(?<!ไม่ได้)ถูกส่งไปยังผู้รับ",
