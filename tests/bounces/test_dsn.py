@@ -129,6 +129,8 @@ def test_all_that_a_block_says() -> None:
         ("4.0.0", "smtp; 452-4.2.2 full", "4.2.2"),
         ("5.1.1 (bad destination mailbox address)", "", "5.1.1"),
         ("5.01.001", "", "5.1.1"),
+        ("5.1.1.", "", "5.1.1"),
+        ("5.1.1.1", "", ""),
         ("", "smtp; 550 #5.1.10 nobody", "5.1.10"),
         ("unknown", "x", ""),
         ("5.1.0", "smtp; 550 5.1.1 no such user", "5.1.1"),
