@@ -185,7 +185,10 @@ async def test_smpp_probe_finds_an_smsc_that_answers_a_long_text_once_it_is_whol
 
     def judge(submit: smpp.SubmitSm) -> int:
         refused = Status.ROPTPARNOTALLWD if submit.tlv(Tag.MESSAGE_PAYLOAD) and not takes_payload else Status.ROK
-        held.append(smpp.SubmitSmResp(submit.sequence, refused, b"%d" % submit.sequence))
+        # The simulator's next id, which its receipt names.
+        held.append(
+            smpp.SubmitSmResp(submit.sequence, refused, b"%d" % (smsc.behaviour.ids_from + len(smsc.taken) + 1))
+        )
         if len(held) == part_of(submit).total:
             (session,) = smsc.sessions
             for answer in held:
@@ -194,8 +197,9 @@ async def test_smpp_probe_finds_an_smsc_that_answers_a_long_text_once_it_is_whol
         return refused
 
     async with simulator(judge=judge, submit_mute=True) as smsc:
-        learned = await learn(smsc, wait=0.3, patience=0.5)
+        learned = await learn(smsc, wait=5.0, patience=0.5)
         assert learned.ok, learned.story
+        assert 'message_ids = "as-is"' in learned.lines
         assert [each for each in learned.lines if each.startswith("long_messages")] == [line] * bool(line)
         assert any("only once all were there" in each for each in learned.story)
         assert any("max_segments = 1" in each for each in learned.story) is not takes_payload
