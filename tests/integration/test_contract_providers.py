@@ -61,6 +61,7 @@ class World(Outside):
                 "reports": REPORTS | {"token": "all.*.ref", "status": "all.*.status", "id": "all.*.id"},
                 "inbound": {"secret": "t" * 20, "number": "msisdn", "text": "text"},
             },
+            "named": {"url": self.first.url} | common | {"reports": REPORTS | {"url_secret": "n" * 20}},
             "inbox": {"url": self.inbox.url, "carries": "im"}
             | common
             | {"fields": FIELDS | {"to": "{address}"}}
@@ -74,6 +75,7 @@ class World(Outside):
             "strict": ["strict", "second"],
             "resending": ["resending"],
             "hooked": ["hooked"],
+            "named": ["named"],
             "mixed": ["world", "first", "second"],
             "back": ["first", "world", "second"],
         }
@@ -170,6 +172,28 @@ def test_a_vendor_with_one_url_for_all_reports(world: World) -> None:
     assert call(world.public, "/dlr/hooked/reports", body, {"Content-Type": "application/json"}) == 200
     for message_id, status in zip(ids, ("delivered", "failed", "rejected"), strict=True):
         world.told(message_id, "accepted", status)
+
+
+def test_a_vendor_that_reports_by_its_own_ids_alone(world: World) -> None:
+    """To one secret URL, before its answer and after it; whoever has another URL says nothing."""
+
+    def report(number: str, secret: str = "n" * 20) -> int:
+        return call(world.public, f"/dlr/named/{secret}?{urlencode({'id': number, 'status': 'DELIVERED'})}")
+
+    def early(asked: Asked) -> Any:
+        assert report("E1") == 200
+        return 200, b'{"id": "E1"}', {}
+
+    world.first.answer = early
+    before = world.send("named")
+    world.told(before, "accepted", "delivered")
+    world.first.answer = lambda asked: (200, b'{"id": 4711}', {})
+    after = world.send("named")
+    world.told(after, "accepted")
+    assert (report("4711", "x" * 20), report("4712")) == (200, 200)
+    world.told(after, "accepted")
+    assert report("4711") == 200
+    world.told(after, "accepted", "delivered")
 
 
 def test_a_player_who_writes_stop_to_a_vendor_gets_no_more(world: World) -> None:
