@@ -199,7 +199,7 @@ NO_DELAY = Phrases(
         r"\bno (?:further|more) (?:delivery )?(?:attempt|retr)\w*[^.]{0,40}",
         r"\b(?:has been|was|is) delayed[^.]{0,120}(?:given up|giving up|could not|cannot|returned|expired|exceeded)",
         r"\bif (?:the|this|you|your)[^.]{0,100}\.",
-        r"\bdélai (?:de (?:remise|livraison|distribution) )?(?:est |a été )?(?:dépassé|expiré|maximum)|"
+        r"\bdélai (?:.{0,80}? )?(?:dépassé|expiré)|\bdélai maximum|"
         r"\baucune (?:nouvelle|autre) tentative",
         r"\bповторных попыток (?:\S+ ){0,2}не будет|遅延のため",
         # In the words that DELAY has for it, it says that there will be none.
@@ -327,7 +327,7 @@ FAILURE = Phrases(
         r"\beșua(?:t|re)\b|\bbaşarısız|\bαπέτυχε|\bнеуспеш|\bni(?:je)? uspj?el[aeo]\b|\bnon (?:è )?riuscit",
         r"\bebaõnnestu|\bneizdevās|未能|未成功|无法向|配信が?完了し(?:ません|なかった)|ล้มเหลว",
         r"\bdelivery of the (?:e-?mail|message) was stopped\b",
-        r"\bdélai (?:de (?:remise|livraison|distribution) )?(?:est |a été )?(?:dépassé|expiré)",
+        r"\bdélai (?:.{0,80}? )?(?:dépassé|expiré)\b",
         # That somebody would not have it.
         r"\b(?:was|were|been|is) (?:rejected|refused|blocked|declined|turned away|deactivated|disabled|suspended)\b",
         r"\b(?:rejected|refused|blocked|declined) (?:your|the|this) (?:e-?mail|message|mail)\b",
