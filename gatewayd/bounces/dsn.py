@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from msgspec.structs import replace
 
-from gatewayd.bounces import wording
+from gatewayd.bounces import again
 from gatewayd.bounces.arf import read_complaint, read_unsubscription
 from gatewayd.bounces.notice import read_notice
 from gatewayd.bounces.parts import REPORTS, Mail, take_apart
@@ -137,13 +137,13 @@ class _Telling:
         is not the writer.
         """
         if diagnostic:
-            return wording.EXPIRED.search(diagnostic) is not None
+            return again.EXPIRED.search(diagnostic) is not None
         text = self._mail.flat
-        if wording.EXPIRED.search(text) is not None:
+        if again.EXPIRED.search(text) is not None:
             # OpenSMTPD says of what it has just thrown away that it is kept for up to 7 days. Without that code it may
             # be the subject of the mail.
             return expired or not self.delayed
-        return wording.GIVEN_UP.search(wording.CONDITION.without(text)) is not None and not self.delayed
+        return again.GIVEN_UP.search(again.CONDITION.without(text)) is not None and not self.delayed
 
     @cached_property
     def recipient(self) -> str:

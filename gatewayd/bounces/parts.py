@@ -93,7 +93,7 @@ class Mail(Struct, frozen=True, dict=True):
 
     @cached_property
     def subject(self) -> str:
-        """The subject as wording.py and subjects.py want it, without the marks of filters."""
+        """The subject as the tables of phrases want it, without the marks of filters."""
         stated = plain(self.header("subject") or "")
         marks = _MARKS.match(stated)
         return stated[marks.end() :] if marks else stated
@@ -106,7 +106,7 @@ class Mail(Struct, frozen=True, dict=True):
 
     @cached_property
     def flat(self) -> str:
-        """The beginning of the story as wording.py wants it."""
+        """The beginning of the story as the tables of phrases want it."""
         return plain(self.story[:MAX_PROSE])
 
     @cached_property

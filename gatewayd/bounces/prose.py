@@ -2,7 +2,7 @@
 
 import re
 
-from gatewayd.bounces import subjects, wording
+from gatewayd.bounces import again, subjects, wording
 from gatewayd.bounces.parts import MAX_PROSE, Mail, header_fields
 from gatewayd.bounces.reading import BounceReading, Kind, first_address
 from gatewayd.bounces.reasons import code_in, is_hard
@@ -59,7 +59,7 @@ def _kind_of_report(subject: str) -> Kind | None:
 def kind_of(text: str) -> Kind:
     """Delay before failure: a warning quotes the failure that it warns of. Success needs that nothing failed."""
     flat = plain(text[:MAX_PROSE])
-    if wording.DELAY.search(wording.NO_DELAY.without(flat)):
+    if again.DELAY.search(again.NO_DELAY.without(flat)):
         return Kind.DELAYED
     if wording.FAILURE.search(wording.NO_FAILURE.without(flat)):
         return Kind.FAILED
