@@ -62,7 +62,9 @@ from gatewayd.reload import Parts, Reload
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smtp.channel import SmtpChannel
 from gatewayd.store import RedisStore
+from gatewayd.store.access import known_keys
 from gatewayd.store.condition import LOOK_AT_REDIS, Condition
+from gatewayd.store.key_marks import KeyMarks
 from gatewayd.store.working import SAY_SO_EVERY
 from gatewayd.work.outbox import Outbox
 from gatewayd.work.report import Reporter
@@ -197,6 +199,7 @@ def gatewayd(
     admin = make_admin(shared, ways, ways_out, callbacks, reporter, working.without)
     prefix = RedisStore.key_prefix(config.redis.key_prefix)
     condition = Condition(reactor, shared.link, prefix, config.gatewayd.instance, time.time)
+    key_marks = KeyMarks(shared.link, prefix, config.gatewayd.instance, known_keys(config))
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
     public = make_public(shared, ways, tracker, amazon)
@@ -232,6 +235,7 @@ def gatewayd(
     for says in (
         shared.store.degraded,
         condition.degraded,
+        key_marks.degraded,
         ways_out.degraded,
         shared.recipients.degraded,
         shared.guard.degraded,
@@ -257,6 +261,7 @@ def gatewayd(
         [
             shared.link,
             Regularly(reactor, LOOK_AT_REDIS, condition.look, "looking at Redis"),
+            Regularly(reactor, LOOK_AT_REDIS, key_marks.look, "looking for other secret keys"),
             *head_keeper,
             Probe(reactor, shared.recipients),
             callbacks,

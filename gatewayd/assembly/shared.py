@@ -25,7 +25,7 @@ from gatewayd.operators.degraded import DegradedNow
 from gatewayd.operators.metrics import Metrics
 from gatewayd.operators.recent import RecentTroubles
 from gatewayd.store import RedisStore
-from gatewayd.store.access import redis_link
+from gatewayd.store.access import key_ring, redis_link
 from gatewayd.store.lifted_guards import LiftedGuards
 from gatewayd.store.link import RedisLink
 from gatewayd.store.stop_list import StopList
@@ -115,7 +115,7 @@ def make_shared(
         config=config,
         jitter=jitter,
         unique=unique,
-        keys=Keys(table.secret_key.reveal().encode(), [key.reveal().encode() for key in table.previous_secret_keys]),
+        keys=key_ring(config),
         directories=directories,
         recipients=Recipients(reactor, directories, config.labels),
         link=link,

@@ -13,6 +13,7 @@ from twisted.internet.task import deferLater
 from gatewayd.check import bulk, dns, house, neighbours, players, providers, redis
 from gatewayd.check.finding import FAIL, OK, PATIENCE, SKIP, WARN, Finding, failed
 from gatewayd.config import Config
+from gatewayd.store.access import known_keys
 
 __all__ = ["FAIL", "OK", "SKIP", "WARN", "Finding", "failed", "look_at_everything"]
 
@@ -50,7 +51,7 @@ async def look_at_everything(
 
 def _looks(reactor: Any, config: Config, lookup: dns.Lookup) -> Iterator[Look]:
     yield "configuration", _now([*house.look(config, reactor.seconds()), *bulk.unsubscribing(config)])
-    yield "redis", redis.look(reactor, config.redis)
+    yield "redis", redis.look(reactor, config.redis, known_keys(config))
     for name, table in config.directories.items():
         users = {label: own for label, own in config.labels.items() if own.directory == name}
         yield f"directory {name}", players.look(reactor, name, table, users)

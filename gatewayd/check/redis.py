@@ -15,6 +15,7 @@ from gatewayd.store import RedisStore
 from gatewayd.store.access import redis_endpoint
 from gatewayd.store.condition import fields
 from gatewayd.store.connection import ErrorReply
+from gatewayd.store.key_marks import KnownKeys, unknown_keys
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 from gatewayd.store.sentinel import Master, Sentinels, chosen
@@ -28,8 +29,8 @@ CLOCKS_APART = 2.0
 """Seconds between this host's clock and Redis' from which on somebody should look at both."""
 
 
-async def look(reactor: Any, table: config.Redis) -> list[Finding]:
-    """PING, version, and the settings that decide whether an accepted message can be lost."""
+async def look(reactor: Any, table: config.Redis, known: KnownKeys) -> list[Finding]:
+    """PING, version, the settings that decide whether an accepted message can be lost, whose secret keys were used."""
     try:
         endpoint = redis_endpoint(reactor, table, lambda: 0.5)
     except (OSError, ValueError) as error:
@@ -37,7 +38,7 @@ async def look(reactor: Any, table: config.Redis) -> list[Finding]:
     sentinels = await _sentinels(endpoint) if isinstance(endpoint, Sentinels) else []
     if table.sentinels and table.endpoint:
         sentinels.append(Finding(WARN, "redis endpoint", "is not looked at: the Sentinels say where the master is"))
-    return sentinels + await _server(reactor, endpoint, table)
+    return sentinels + await _server(reactor, endpoint, table, known)
 
 
 async def _sentinels(endpoint: Sentinels) -> list[Finding]:
@@ -57,7 +58,9 @@ async def _sentinels(endpoint: Sentinels) -> list[Finding]:
     return found
 
 
-async def _server(reactor: Any, endpoint: IStreamClientEndpoint, table: config.Redis) -> list[Finding]:
+async def _server(
+    reactor: Any, endpoint: IStreamClientEndpoint, table: config.Redis, known: KnownKeys
+) -> list[Finding]:
     link = RedisLink(
         reactor,
         endpoint,
@@ -78,6 +81,7 @@ async def _server(reactor: Any, endpoint: IStreamClientEndpoint, table: config.R
         found = [Finding(OK, "redis", f"answers (PING {took * 1000:.1f} ms), version {version}")]
         found += await _commands(link, table)
         found += await _clock(reactor, link)
+        found += await _keys(link, RedisStore.key_prefix(table.key_prefix), known)
         found += replication(about, table.replicas, sentinels=bool(table.sentinels)) if about else []
         return found + refusals(about) + judge(version, await _settings(link, about))
     except StoreUnavailable as error:
@@ -190,6 +194,17 @@ async def _clock(reactor: Any, link: RedisLink) -> list[Finding]:
         return [Finding(OK, "clock", "this host's and Redis' agree")]
     side = "before" if apart > 0 else "behind"
     return [Finding(WARN, "clock", f"Redis' clock is {abs(apart):.0f} s {side} this host's: is time-sync running?")]
+
+
+async def _keys(link: RedisLink, prefix: str, known: KnownKeys) -> list[Finding]:
+    """Whether others use, or used, a secret key that we lack; nothing where we may not look, which `_rights` says."""
+    try:
+        why = await unknown_keys(link, prefix, known)
+    except StoreUnavailable as error:
+        if "NOPERM" in str(error):
+            return []
+        raise
+    return [Finding(FAIL, "secret_key", why)] if why else []
 
 
 def replication(about: dict[str, str], wanted: int, *, sentinels: bool) -> list[Finding]:

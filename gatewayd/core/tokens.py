@@ -67,6 +67,8 @@ class Keys:
         self._print_keys = tuple(_derive(key, "fingerprint", 32) for key in self._ring)
         self._hash_keys = tuple(_keyed(_derive(key, "hash", 32)) for key in self._ring)
         self._signing_keys = tuple(map(_keyed, self._ring))
+        self.marks = tuple(_derive(key, "mark", 8).hex() for key in self._ring)
+        """One for each key, by which two key rings are compared; a key can't be had from it."""
         # A player and an address are named at acceptance and, as a rule soon after, at delivery.
         self._hashes = lru_cache(maxsize=_REMEMBERED)(self._make_hashes)
         self._number_hashes = lru_cache(maxsize=_REMEMBERED)(self._make_number_hashes)

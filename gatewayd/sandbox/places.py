@@ -29,3 +29,12 @@ def short_directory() -> Path:
     """Where the socket of Redis is: its path has 107 bytes, and --dir and TMPDIR may be deep."""
     usual = tempfile.gettempdir()
     return Path(tempfile.mkdtemp(prefix="gwsb-", dir=usual if len(os.fsencode(usual)) < 80 else "/tmp"))
+
+
+def kept_key(directory: Path) -> str:
+    """The secret key of the sandbox in `directory`: under another one what an earlier run stored is not known."""
+    path = directory / "secret.key"
+    if not path.exists():
+        path.touch(0o600)
+        path.write_text(os.urandom(24).hex())
+    return path.read_text()

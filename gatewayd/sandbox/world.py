@@ -25,7 +25,7 @@ from gatewayd.core.model import Json
 from gatewayd.sandbox import configuration
 from gatewayd.sandbox.configuration import BY_HTTP, LABEL, SECRET
 from gatewayd.sandbox.daemon_process import DaemonProcess
-from gatewayd.sandbox.places import lock, short_directory
+from gatewayd.sandbox.places import kept_key, lock, short_directory
 from gatewayd.sandbox.players import PlayerDatabase
 from gatewayd.sandbox.ports import Ports
 from gatewayd.sandbox.redis_process import RedisProcess, find_server
@@ -151,7 +151,7 @@ class Sandbox:
         story.tell("smartico", f"hears statuses on port {self.smartico.port}")
         config = configuration.write(
             directory / "gatewayd.toml",
-            key=os.urandom(24).hex(),
+            key=kept_key(directory),
             redis=redis.endpoint,
             callback=callback,
             players=self._players.path,

@@ -11,7 +11,9 @@ from gatewayd.config.endpoint_words import words
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import AuditHead
 from gatewayd.core.tls import Encrypted, RenewedOptions
+from gatewayd.core.tokens import Keys
 from gatewayd.store import RedisStore
+from gatewayd.store.key_marks import KnownKeys
 from gatewayd.store.link import RedisLink, stays
 from gatewayd.store.sentinel import Sentinels
 
@@ -100,6 +102,18 @@ def redis_link(
         endpoint.on_switch = link.leave
         endpoint.setServiceParent(link)  # type: ignore[no-untyped-call]
     return link
+
+
+def key_ring(config: Config) -> Keys:
+    """The configured secret key, and those before it."""
+    table = config.gatewayd
+    return Keys(table.secret_key.reveal().encode(), [key.reveal().encode() for key in table.previous_secret_keys])
+
+
+def known_keys(config: Config) -> KnownKeys:
+    """The same as their marks, and for how long what is stored under a key may be needed."""
+    kept_for = max([config.gatewayd.retention, *(label.suppress_for for label in config.labels.values())])
+    return KnownKeys(key_ring(config).marks, kept_for)
 
 
 async def remembered_head(reactor: Any, config: Config) -> AuditHead | None:

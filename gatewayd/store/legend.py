@@ -132,6 +132,14 @@ KEYS: dict[str, Key] = {
     ),
     "stops": Key("stops:", "label:channel", "zset", "those hashes by since when", "put_stop", "with their stops"),
     "lifted": Key("lifted:", "label", "flag", "its guard is lifted", "lifted_guards.py", "as long as it is"),
+    "key_marks": Key(
+        "key-marks",
+        "",
+        "hash",
+        "the mark of each secret key to seconds|instance: when and by whom it was used last, to the hour",
+        "key_marks.py",
+        "never",
+    ),
     "works": Key("works:", "queue", "flag", "a process works on it", "working.py", "20 s"),
     "stop_of": Key(
         "stopped-of:", "label:channel:player hash", "set", "their addresses on it", "put_stop", "suppress_for"

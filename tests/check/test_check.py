@@ -26,9 +26,13 @@ from gatewayd.check.neighbours import callback, callback_targets
 from gatewayd.check.providers import look as provider
 from gatewayd.check.redis import needed as needed_commands
 from gatewayd.config import Config, parse
+from gatewayd.core.tokens import Keys
 from gatewayd.sandbox.relay import SimulatedRelay
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
-from redis_server import RedisServer
+from gatewayd.store import RedisStore
+from gatewayd.store.key_marks import KeyMarks, KnownKeys
+from redis_server import RedisServer, ShiftedClock
+from store_world import on_redis
 
 LOOPBACK = "127.0.0.1"
 
@@ -180,6 +184,23 @@ async def test_an_smsc_that_takes_a_longer_password_than_smpp_has_room_for(net: 
     found = (await net.look())["smsc world"]
     assert found.word == WARN
     assert found.found.startswith("smscs.world.password has more than the 8 characters")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_secret_key_that_is_not_that_of_the_others_fails(net: Net) -> None:
+    """A second host, before it is started: nobody whom the first one stopped would be stopped there."""
+    other = "another key of at least 32 bytes"
+    prefix = RedisStore.key_prefix("gatewayd:")
+    link, _ = on_redis(net.redis, ShiftedClock(), prefix, "gw1")
+    await KeyMarks(link, prefix, "gw1", KnownKeys(Keys(other.encode()).marks, 1.0)).look()
+    found = (await net.look())["secret_key"]
+    assert found.word == FAIL
+    assert "last by gw1" in found.found
+    net.raw["gatewayd"]["previous_secret_keys"] = [other]
+    assert "secret_key" not in await net.look()
+    net.raw["gatewayd"]["previous_secret_keys"] = []
+    await link.command("DEL", prefix + "key-marks")
+    await link.stopService()
 
 
 @pytest_twisted.ensureDeferred
