@@ -40,7 +40,6 @@ def look(config_: config.Config, now: float) -> list[Finding]:
         *_half_an_esp(config_),
         *_half_a_report(config_),
         *_never_reached(config_),
-        *_no_hosts(config_),
         *_clear(config_),
         *_keys(config_),
         *_certificates(config_, now),
@@ -134,14 +133,6 @@ def _never_reached(config_: config.Config) -> Iterator[Finding]:
 
 def _covers(wide: str, narrow: str) -> bool:
     return all(sign in ("x", own) for sign, own in zip(wide, narrow, strict=True))
-
-
-def _no_hosts(config_: config.Config) -> Iterator[Finding]:
-    for name, label in config_.labels.items():
-        for index, pattern in enumerate(label.callback_hosts):
-            if re.search(r"[/\s]", pattern) or re.fullmatch(r"[^:\[\]]*:\d*|\[.*\]:\d*", pattern):
-                text = f"{pattern!r} fits no host: it is compared without scheme, port and path, and any port will do"
-                yield Finding(WARN, f"labels.{name}.callback_hosts[{index}]", text)
 
 
 def _clear(config_: config.Config) -> Iterator[Finding]:

@@ -132,25 +132,6 @@ def test_a_night_that_is_longer_than_the_deadline() -> None:
     assert found == {"label night": "quiet_hours last 10 h, and sms_deadline less: what waits in them fails"}
 
 
-def test_a_callback_host_that_no_url_can_have() -> None:
-    """With a port, a scheme or a path it is never equal to a host; patterns and IPv6 addresses are."""
-    hosts = [
-        "*.smartico.ai",
-        "[::1]",
-        "::1",
-        "127.0.0.1",
-        "10.0.0.1:8080",
-        "https://a.example",
-        "[::1]:80",
-        "a.example\n",
-    ]
-    found = said(
-        labels={"amazing": LABEL | {"callback_hosts": hosts, "relays": ["main"]}}, relays={"main": {"host": "::1"}}
-    )
-    assert set(found) == {f"labels.amazing.callback_hosts[{index}]" for index in (4, 5, 6, 7)}
-    assert "any port will do" in found["labels.amazing.callback_hosts[4]"]
-
-
 def test_clear_text_to_another_machine() -> None:
     """Relays and SMSCs, where carriers leave no choice: a warning; on loopback there is nobody to read it."""
     label = LABEL | {"relays": ["near", "far"], "sms_routes": [{"prefix": "", "via": ["uk", "us"]}]}
