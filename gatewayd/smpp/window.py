@@ -11,7 +11,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from gatewayd.core.at_most import has_ended
-from gatewayd.core.errors import NotWritten
 from gatewayd.core.line import Line
 from gatewayd.core.slots import Slot
 from gatewayd.smpp.session import Phase
@@ -33,13 +32,10 @@ class WindowSlot(Slot):
         self.window = window
 
     def write(self, octets: bytes, token: Token) -> None:
-        """Write one submit in this very call. Raises NotWritten where the bind went down meanwhile.
+        """Write one submit in this very call, on a window that is writable.
 
         Then the session holds its place until it is answered: nobody gets room by it.
         """
-        if not self.window.writable:
-            self.release()
-            raise NotWritten
         self._give_back = None
         self.window.write_held(octets, token)
 
