@@ -136,7 +136,7 @@ class CallbackHost:
 
     def hides_addresses(self) -> bool:
         """Whether the name was ever found at a private address that may not be asked."""
-        return self._guard is not None and self._guard.nameResolver.hidden > 0
+        return self._guard is not None and self._guard.hidden > 0
 
     def remember(self, asker: str) -> None:
         """Note one who is turned away while it is down. Past a limit nobody is: they come when they were told to."""

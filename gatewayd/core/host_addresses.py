@@ -5,7 +5,7 @@ name's machines takes connections and then says nothing, or hangs up, it would b
 beside it never. Knows no name server, and nothing of what is said over a connection.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import (
@@ -34,6 +34,40 @@ class Resolving:
         return getattr(self._reactor, name)
 
 
+@implementer(IHostnameResolver)
+class Choosing:
+    """As the resolver of `reactor`; which of a name's addresses are tried, and in which order, says `choose`."""
+
+    def __init__(self, reactor: Any, choose: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        self._reactor = reactor
+        self._choose = choose
+
+    def resolveHostName(self, resolutionReceiver: IResolutionReceiver, *asked: Any, **more: Any) -> IHostResolution:
+        """See IHostnameResolver."""
+        receiver = _Chosen(resolutionReceiver, self._choose)
+        found: IHostResolution = self._reactor.nameResolver.resolveHostName(receiver, *asked, **more)
+        return found
+
+
+@implementer(IResolutionReceiver)
+class _Chosen:
+    def __init__(self, receiver: IResolutionReceiver, choose: Callable[[Sequence[Any]], Sequence[Any]]) -> None:
+        self._receiver = receiver
+        self._choose = choose
+        self._found: list[IAddress] = []
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
+        self._receiver.resolutionBegan(resolutionInProgress)
+
+    def addressResolved(self, address: IAddress) -> None:
+        self._found.append(address)
+
+    def resolutionComplete(self) -> None:
+        for address in self._choose(self._found):
+            self._receiver.addressResolved(address)
+        self._receiver.resolutionComplete()
+
+
 class HostAddresses:
     """Those of one host. Who connects by `network` says of each connection what came of it."""
 
@@ -42,7 +76,7 @@ class HostAddresses:
 
     def network(self, reactor: Any) -> Any:
         """`reactor` for an endpoint of this host's."""
-        return Resolving(reactor, _BestFirst(reactor, self))
+        return Resolving(reactor, Choosing(reactor, self.in_order))
 
     def led_nowhere(self, transport: Any) -> None:
         """What this connection was opened for did not come about."""
@@ -63,38 +97,6 @@ class HostAddresses:
         self._fruitless = {key: None for key in self._fruitless if key in named}
         places = {key: place for place, key in enumerate(self._fruitless, 1)}
         return sorted(addresses, key=lambda address: places.get(_key(address), 0))
-
-
-@implementer(IHostnameResolver)
-class _BestFirst:
-    def __init__(self, reactor: Any, addresses: HostAddresses) -> None:
-        self._reactor = reactor
-        self._addresses = addresses
-
-    def resolveHostName(self, resolutionReceiver: IResolutionReceiver, *asked: Any, **more: Any) -> IHostResolution:
-        """As the reactor's own, in another order."""
-        receiver = _Reordering(resolutionReceiver, self._addresses)
-        found: IHostResolution = self._reactor.nameResolver.resolveHostName(receiver, *asked, **more)
-        return found
-
-
-@implementer(IResolutionReceiver)
-class _Reordering:
-    def __init__(self, receiver: IResolutionReceiver, addresses: HostAddresses) -> None:
-        self._receiver = receiver
-        self._addresses = addresses
-        self._found: list[IAddress] = []
-
-    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:
-        self._receiver.resolutionBegan(resolutionInProgress)
-
-    def addressResolved(self, address: IAddress) -> None:
-        self._found.append(address)
-
-    def resolutionComplete(self) -> None:
-        for address in self._addresses.in_order(self._found):
-            self._receiver.addressResolved(address)
-        self._receiver.resolutionComplete()
 
 
 def _key(address: Any) -> tuple[str, int]:
