@@ -11,7 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from gatewayd.smpp.codec import pdu as smpp
-from gatewayd.smpp.codec.pdu import BodyError, Command, Framer, FramingError, Status, encode
+from gatewayd.smpp.codec.pdu import BodyError, Command, Framer, FramingError, Status, encode, numbered
 from gatewayd.smpp.events import (
     BindRefused,
     Bound,
@@ -132,7 +132,7 @@ class SmppSession:
     def bind(self, request: smpp.Bind, now: float) -> None:
         """Ask to be bound. Raises EncodeError where the account's values do not fit SMPP."""
         self._bind_sequence = self._next_sequence()
-        self._out.append(_numbered(encode(request), self._bind_sequence))
+        self._out.append(numbered(encode(request), self._bind_sequence))
         self.phase = Phase.BINDING
         self._phase_ends = now + self.timers.bind
 
@@ -146,7 +146,7 @@ class SmppSession:
         sequence = self._next_sequence()
         self._pending[sequence] = (token, now)
         self._asked_at = now
-        self._out.append(_numbered(octets, sequence))
+        self._out.append(numbered(octets, sequence))
         return sequence
 
     def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> list[Event]:
@@ -156,7 +156,7 @@ class SmppSession:
         """
         events: list[Event] = []
         if self.phase is not Phase.CLOSED:
-            self._out.append(_response(request, status))
+            self._out.append(encode(smpp.response_to(request, status)))
             self._owed_answers -= 1
             self._farewell_if_done(events)
         return events
@@ -264,16 +264,11 @@ class SmppSession:
     # What came in ---------------------------------------------------------------------------------------------
 
     def _read(self, octets: bytes, now: float, events: list[Event]) -> None:
-        flaw = ""
-        pdu: smpp.Pdu
         try:
-            pdu = smpp.decode(octets)
+            pdu, flaw = smpp.read(octets)
         except BodyError as error:
-            if error.command_id not in (Command.DELIVER_SM, Command.DATA_SM):
-                self._refuse(error, events)
-                return
-            # Refused it would be brought for ever: it is read as far as it goes.
-            pdu, flaw = smpp.salvage(octets)
+            self._refuse(error, events)
+            return
         match pdu:
             case smpp.SubmitSmResp():
                 self._answered(pdu.sequence, pdu.status, pdu.message_id, now, events)
@@ -284,7 +279,7 @@ class SmppSession:
                     self._owed_answers += 1
                     events.append(RequestCame(pdu, flaw))
                 else:
-                    self._out.append(_response(pdu, Status.RINVBNDSTS))
+                    self._out.append(encode(smpp.response_to(pdu, Status.RINVBNDSTS)))
             case smpp.EnquireLink():
                 self._out.append(encode(smpp.EnquireLinkResp(pdu.sequence)))
             case smpp.EnquireLinkResp():
@@ -418,12 +413,3 @@ class SmppSession:
             self._sequence = self._sequence % LAST_SEQUENCE + 1
             if self._sequence not in self._pending and self._sequence not in self._late:
                 return self._sequence
-
-
-def _response(request: smpp.DeliverSm | smpp.DataSm, status: int) -> bytes:
-    form = smpp.DeliverSmResp if isinstance(request, smpp.DeliverSm) else smpp.DataSmResp
-    return encode(form(request.sequence, status))
-
-
-def _numbered(octets: bytes, sequence: int) -> bytes:
-    return octets[:12] + sequence.to_bytes(4, "big") + octets[16:]

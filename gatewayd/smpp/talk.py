@@ -15,7 +15,6 @@ from gatewayd.core import tls
 from gatewayd.core.unread import UnreadGuard
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import BRING_AGAIN
-from gatewayd.smpp.codec.pdu import Command
 from gatewayd.smpp.dial import Dialled
 
 PATIENCE = 10.0
@@ -69,7 +68,7 @@ class Talk(Dialled):
         if self._lost:
             raise Trouble(self._why)
         self._waiting[self._sequence] = waiting
-        self.transport.write(octets[:12] + self._sequence.to_bytes(4, "big") + octets[16:])
+        self.transport.write(smpp.numbered(octets, self._sequence))
         return waiting
 
     async def answer(self, waiting: Deferred[smpp.Pdu], patience: float = PATIENCE) -> smpp.Pdu:
@@ -108,7 +107,7 @@ class Talk(Dialled):
             self._unread.begin()
         try:
             for octets in self._framer.feed(data):
-                self._received(_read(octets), asks=not int.from_bytes(octets[4:8], "big") & smpp.RESPONSE)
+                self._received(smpp.read(octets)[0], asks=not int.from_bytes(octets[4:8], "big") & smpp.RESPONSE)
         except (smpp.FramingError, smpp.BodyError) as error:
             self._why = f"it does not speak SMPP: {error}"
             self.transport.abortConnection()
@@ -129,13 +128,11 @@ class Talk(Dialled):
         # What the peer asks has numbers of the peer's own, which may be ours.
         match pdu:
             case smpp.DeliverSm() | smpp.DataSm():
-                form = smpp.DeliverSmResp if isinstance(pdu, smpp.DeliverSm) else smpp.DataSmResp
-                if not self._takes:
-                    self.transport.write(smpp.encode(form(pdu.sequence, BRING_AGAIN)))
-                    return
-                self.transport.write(smpp.encode(form(pdu.sequence)))
-                self.requests.append(pdu)
-                self.on_request()
+                status = smpp.Status.ROK if self._takes else BRING_AGAIN
+                self.transport.write(smpp.encode(smpp.response_to(pdu, status)))
+                if self._takes:
+                    self.requests.append(pdu)
+                    self.on_request()
             case smpp.EnquireLink():
                 self.transport.write(smpp.encode(smpp.EnquireLinkResp(pdu.sequence)))
             case smpp.Unbind():
@@ -155,13 +152,3 @@ class Talk(Dialled):
                 waiting = self._waiting.pop(sequence, None)
                 if waiting is not None and not waiting.called:
                     waiting.callback(pdu)
-
-
-def _read(octets: bytes) -> smpp.Pdu:
-    """A PDU; a receipt or text whose lengths lie as far as it goes, as the daemon reads it."""
-    try:
-        return smpp.decode(octets)
-    except smpp.BodyError as error:
-        if error.command_id not in (Command.DELIVER_SM, Command.DATA_SM):
-            raise
-        return smpp.salvage(octets)[0]

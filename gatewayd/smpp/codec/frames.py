@@ -58,3 +58,8 @@ class Framer:
         else:
             rest += data[at:]
         return whole
+
+
+def numbered(octets: bytes, sequence: int) -> bytes:
+    """An encoded PDU with this sequence number."""
+    return octets[:12] + sequence.to_bytes(4, "big") + octets[16:]

@@ -15,9 +15,9 @@ from gatewayd.smpp.codec.codes import (
     disposition,
     status_name,
 )
-from gatewayd.smpp.codec.frames import MAX_LENGTH, Framer, FramingError
+from gatewayd.smpp.codec.frames import MAX_LENGTH, Framer, FramingError, numbered
 from gatewayd.smpp.codec.reading import BodyError, decode
-from gatewayd.smpp.codec.salvage import salvage
+from gatewayd.smpp.codec.salvage import read, salvage
 from gatewayd.smpp.codec.shapes import (
     AlertNotification,
     Bind,
@@ -37,6 +37,7 @@ from gatewayd.smpp.codec.shapes import (
     Tlvs,
     Unbind,
     UnbindResp,
+    response_to,
 )
 from gatewayd.smpp.codec.writing import EncodeError, encode
 
@@ -74,6 +75,9 @@ __all__ = [
     "decode",
     "disposition",
     "encode",
+    "numbered",
+    "read",
+    "response_to",
     "salvage",
     "status_name",
 ]

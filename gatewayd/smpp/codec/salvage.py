@@ -11,7 +11,8 @@ from msgspec.structs import fields, replace
 
 from gatewayd.smpp.codec.codes import Command, Tag
 from gatewayd.smpp.codec.frames import HEADER
-from gatewayd.smpp.codec.shapes import DataSm, DeliverSm, Tlvs
+from gatewayd.smpp.codec.reading import BodyError, decode
+from gatewayd.smpp.codec.shapes import DataSm, DeliverSm, Pdu, Tlvs
 
 _TLV = struct.Struct(">HH")
 _PRINTABLE = bytes({*range(0x20, 0x7F), *b"\t\r\n"})
@@ -74,6 +75,19 @@ class _Octets:
     def _is_tag(self, at: int) -> bool:
         """Whether the tag of a TLV that we know stands there."""
         return int.from_bytes(self.octets[at : at + 2], "big") in _TAGS
+
+
+def read(octets: bytes) -> tuple[Pdu, str]:
+    """A PDU, and what is wrong with it: a receipt or text is read as far as it goes; refused it is brought for ever.
+
+    Raises BodyError for others that can't be read.
+    """
+    try:
+        return decode(octets), ""
+    except BodyError as error:
+        if error.command_id not in (Command.DELIVER_SM, Command.DATA_SM):
+            raise
+    return salvage(octets)
 
 
 def salvage(octets: bytes) -> tuple[DeliverSm | DataSm, str]:

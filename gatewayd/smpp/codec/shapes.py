@@ -159,6 +159,11 @@ class DataSmResp(_MessageResp, frozen=True, gc=False):
     """data_sm_resp (4.7.2)."""
 
 
+def response_to(request: DeliverSm | DataSm, status: int) -> DeliverSmResp | DataSmResp:
+    """The answer to a receipt or text."""
+    return (DeliverSmResp if isinstance(request, DeliverSm) else DataSmResp)(request.sequence, status)
+
+
 class AlertNotification(_WithTlvs, frozen=True, gc=False):
     """alert_notification (4.12.1)."""
 
