@@ -97,7 +97,13 @@ class RedisStore(Accepting, Facts, Players, Operators):
             return [], 0
         found = []
         name = next(self._lease_names)
-        leased, stay, theirs = await self._run("lease_messages", channel, limit, LEASED_BYTES, name, rank, self._over())
+        leased, stay, theirs, foreign = await self._run(
+            "lease_messages", channel, limit, LEASED_BYTES, name, rank, self._over()
+        )
+        for message_id in foreign:
+            self.log.error(
+                "another program wrote Redis' key of {message_id}, which waits", message_id=message_id.decode()
+            )
         now = self._clock.seconds()
         for message_id, lease, fields, *texts in leased:
             kept = rows.record(fields)

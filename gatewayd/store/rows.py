@@ -164,7 +164,7 @@ def leased(
     """A row of lease_messages, with its times by our clock, by which it is `now` (0: it has time left).
 
     By Redis' clock it is `theirs`, in milliseconds: clocks that were set since it was accepted are apart by that.
-    Raises ValueError where another version wrote what can't be read."""
+    Raises ValueError where another version, or another program, wrote what can't be read."""
     short = FIELDS["segments_taken"].short
     count = int(text(kept, "segments_taken") or 0)
     taken = tuple(kept[f"{short}{number}".encode()].decode() for number in range(1, count + 1))
@@ -193,6 +193,8 @@ def _lag(kept: Record) -> float:
 
 
 def _waiting(message_id: str, kept: Record, content: bytes, url: bytes) -> Message:
+    if not (text(kept, "uid") and text(kept, "user") and stamp(kept, "accepted_at")):
+        raise ValueError("it is not said whose it is, or since when")
     channel, inside, head = Channel(text(kept, "channel")), text(kept, "content"), text(kept, "envelope")
     said = _texts(inside[1:] if is_inside(kept) else _inflated(content))
     bodies = 2 if channel is Channel.EMAIL else 1

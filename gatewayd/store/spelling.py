@@ -8,13 +8,13 @@ from gatewayd.store.together import TOGETHER
 _NAME = re.compile(r"\b(KEY|FIELD)\.([a-z_]+)")
 _RECORD = re.compile(r"\bRECORD\(([a-z_,\s]+)\)")
 _READ_OTHERWISE = {
-    "accepted_at": "({} or now) + 0",
+    "accepted_at": "(tonumber({}) or NOW)",
     "segments_taken": "({} or 0) + 0",
     "address_hash": "{} or ''",
 }
 """How a script has what HMGET gives: as it is, nil where there is none, unless it stands here.
 
-To Lua the sum costs half of what `tonumber` does, which reads the digits twice.
+To Lua the sum costs half of what `tonumber` does, which reads the digits twice, and takes nothing that is no number.
 """
 _MORE = ("more", "another")
 """Names in a table for fields that a script names as it reads."""

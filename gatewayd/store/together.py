@@ -6,6 +6,7 @@ field apart for the scripts, `apart` for rows.py.
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -44,8 +45,10 @@ def apart(kept: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
         age, accepted_at = found[_short("marked_at")], int(kept.get(_short("accepted_at"), 0))
         found[_short("marked_at")] = b"%d" % (accepted_at + int(age)) if age else b"0"
     if said := long_text(kept, "who"):
-        for name, text in zip(("user", "uid", "activity"), _texts(said), strict=False):
-            found[_short(name)] = text.encode()
+        # What can't be read says nothing: whoever needs it misses it.
+        with suppress(msgspec.DecodeError):
+            for name, text in zip(("user", "uid", "activity"), _texts(said), strict=False):
+                found[_short(name)] = text.encode()
     return found
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 import pytest_twisted
+from twisted.logger import capturedLogs, formatEvent
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.interfaces import Acceptance
 from gatewayd.core.model import Channel, Handed, Receipt
 from gatewayd.core.status import Event, Report
 from gatewayd.store import RedisStore
-from gatewayd.store.legend import KEYS
+from gatewayd.store.legend import FIELDS, KEYS
 from gatewayd.store.link import RedisLink
 from redis_server import RedisServer
 from store_world import World, sms, spoilable
@@ -77,3 +78,67 @@ async def test_a_status_that_was_queued_by_half_is_told(half: tuple[World, Redis
     await world.one.record_receipt(receipt, park=True)
     await world.two.recover("one")
     assert await world.told(world.two) == [Report.DELIVERED]
+
+
+WRITTEN = {
+    f"{name} {how}": (name, words)
+    for name in ("accepted_at", "who", "content", "fingerprint", "heard_by")
+    for how, words in {
+        "gone": ("HDEL",),
+        "empty": ("HSET", ""),
+        "junk": ("HSET", "junk{["),
+        "bytes": ("HSET", "\x01|;é" * 20),
+    }.items()
+}
+
+
+@pytest.mark.parametrize("what", WRITTEN)
+@pytest_twisted.ensureDeferred
+async def test_a_record_that_cannot_be_read_holds_up_no_other_and_ends(
+    half: tuple[World, RedisLink], what: str
+) -> None:
+    """Whatever became of a field of it: those that were leased with it are sent, and it is final by its deadline."""
+    world, link = half
+    bad, good = sms(world.clock), sms(world.clock)
+    for message in (bad, good):
+        await world.one.accept(message, "print")
+    name, (verb, *value) = WRITTEN[what]
+    await link.command(verb, PREFIX + KEYS["message"].short + bad.id, FIELDS[name].short, *value)
+    found = await world.one.lease_messages(Channel.SMS, 10)
+    assert good.id in [leased.message.id for leased in found]
+    for leased in found:
+        await world.one.mark(leased.message, "world", "hash")
+        await world.one.settle_sent(leased.message.id, Channel.SMS, Handed("world", (f"r{leased.message.id}",)))
+    world.clock.advance(4000)
+    await world.one.lease_messages(Channel.SMS, 10)
+    for message in (bad, good):
+        key = PREFIX + KEYS["message"].short + message.id
+        state, queued, _ = (await link.command("HGET", key, FIELDS["state"].short)).split(b"|")
+        assert (state, queued) in ((b"sent", b"a"), (b"failed", b"f"))
+    assert {kind: (one.waiting, one.leased) for kind, one in (await world.one.queues()).items()}["sms"] == (0, 0)
+
+
+@pytest.mark.parametrize("rank", [-1, 0])
+@pytest_twisted.ensureDeferred
+async def test_a_record_that_another_program_wrote_holds_up_no_other(half: tuple[World, RedisLink], rank: int) -> None:
+    """Its queue goes on, the log names it, and it is looked at again a minute later."""
+    world, link = half
+    bad, good = sms(world.clock), sms(world.clock)
+    for message in (bad, good):
+        await world.one.accept(message, "print")
+    await link.command("SET", PREFIX + KEYS["message"].short + bad.id, "theirs")
+    with capturedLogs() as events:
+        if rank < 0:
+            found = await world.one.lease_messages(Channel.SMS, 10)
+        else:
+            world.clock.advance(4000)
+            _, found = await world.one.lease_overdue(Channel.SMS, rank, 10)
+    assert [leased.message.id for leased in found] == [good.id]
+    assert [formatEvent(event) for event in events if bad.id in formatEvent(event)] == [
+        f"another program wrote Redis' key of {bad.id}, which waits"
+    ]
+    assert await world.one.lease_messages(Channel.SMS, 10) == []
+    world.clock.advance(61)
+    with capturedLogs() as events:
+        assert await world.one.lease_messages(Channel.SMS, 10) == []
+    assert any(bad.id in formatEvent(event) for event in events)

@@ -47,7 +47,8 @@ def test_a_text_is_read_as_it_was_stored(character: str, length: int) -> None:
     """A short one stands in the hash, in fields of 64 bytes, a long one in a key; none is cut in a character."""
     message = Message(ID, "uid", "amazing", "player", Sms("Amazing", character * length), 1.0, 2.0)
     digest, content, texts = stored(message, small=True)
-    flat = [word.encode() for word in [*texts, FIELDS["label"].short, "amazing|sms|"]]
+    rest = FIELDS["label"].short, "amazing|sms|", FIELDS["accepted_at"].short, "1000"
+    flat = [word.encode() for word in (*texts, *rest)]
     assert max(map(len, flat)) <= LONG
     kept = record(flat)
     assert is_inside(kept) == (not digest) == (not content)
