@@ -1,20 +1,30 @@
 """What a reader of a log, a page or a terminal must see of text that others wrote. Pure.
 
-Controls move a cursor, start a line, or turn the reading order round, so that one id looks like another: they are
-written as escapes.
+Controls move a cursor, start a line, or turn the reading order round, and what has no width is not seen, so that one id
+looks like another: they are written as escapes.
 """
 
+import json
 import re
 
-_INVISIBLE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
 """C0, DEL, C1, line and paragraph separators, and the bidirectional controls (UAX 9), as the inside of a class."""
 
-_ANY = re.compile(f"[{_INVISIBLE}]")
-_ANY_IN_JSON = re.compile(f"(?!\n)[{_INVISIBLE}]")
+_UNSEEN = (
+    "\xad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u2060-\u2065\u206a-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb"
+)
+"""What takes no room, or looks like a blank and is none: soft hyphens, spaces of no width, fillers, byte order marks."""
+
+_JOINED = "\u180b-\u180d\u200c\u200d\ufe00-\ufe0f\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+"""Joiners, selectors and tags belong to the letters of some scripts and to emoji. Behind others they are not seen."""
+
+_INVISIBLE = f"[{_CONTROLS}{_UNSEEN}]|(?<![\u0600-\U0010ffff])[{_JOINED}]"
+_ANY = re.compile(_INVISIBLE)
+_ANY_IN_JSON = re.compile(f"(?!\n)(?:{_INVISIBLE})")
 
 
 def visible(text: str) -> str:
-    r"""`text` with each of them as \xNN or \uNNNN."""
+    r"""`text` with each of them as \xNN, \uNNNN or \UNNNNNNNN."""
     return _ANY.sub(lambda match: _escape(match[0]), text)
 
 
@@ -25,9 +35,13 @@ def visible_lines(text: str) -> str:
 
 def visible_json(text: str) -> str:
     r"""JSON as it is, but with those of them that stand in its strings as \uNNNN; line ends between them stay."""
-    return _ANY_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _ANY_IN_JSON.sub(lambda match: _in_json(match[0]), text)
+
+
+def _in_json(char: str) -> str:
+    return json.dumps(char)[1:-1] if char > "\xff" else f"\\u{ord(char):04x}"
 
 
 def _escape(char: str) -> str:
     code = ord(char)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

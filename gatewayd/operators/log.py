@@ -193,7 +193,7 @@ class Observer:
         failure = _failure(event)
         if failure is not None and _is_ours(event):
             words = f"{words}\n{_traceback(failure)}"
-        if not words.isprintable():
+        if not (words.isascii() and words.isprintable()):
             words = visible(words.translate(_LINE_ENDS))
         place = event.get("log_namespace", "-")
         if self._journal:
