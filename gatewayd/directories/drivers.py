@@ -89,6 +89,7 @@ _HOST_KEYS = ("host", "server", "hostaddr", "hostname", "unix_socket", "dsn", "d
 _DSN_IN_TEXT = re.compile(r"(?:^|[;\s])dsn\s*=\s*([^;\s]+)", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"pass|pwd|secret|token|key", re.IGNORECASE)
 _SECRET_IN_TEXT = re.compile(r"(?:password|passwd|pwd)\s*=\s*([^;\s]+)", re.IGNORECASE)
+_HALF_A_SECRET = re.compile(r'(missing "=" after )".*"')
 _BETWEEN = re.compile(r"DB-Lib error message \d+, severity \d+:")
 """What pymssql puts between what it has to say."""
 _EACH_TIME = re.compile(r" \(CONNECTION_ID=[^)]*\)")
@@ -185,6 +186,8 @@ def _text(error: BaseException) -> str:
 
 
 def _without_secrets(text: str, connect: Mapping[str, Any]) -> str:
+    # libpq's word on a connection string in which a blank ended a password that is not in quotes.
+    text = _HALF_A_SECRET.sub(r'\1"***"', text)
     for key, value in connect.items():
         if not isinstance(value, str):
             continue

@@ -177,6 +177,7 @@ class RelayConnection(LineOnlyReceiver, ABC):
         if reply is None:
             return
         self.last_reply = self._clock.seconds()
+        reply = self.negotiation.without_secrets(reply)
         if not self._expected:
             # Unasked: a relay that says good-bye (421), or a peer that does not speak SMTP.
             self.drop(cleaned(f"{reply.code} {reply.text}"))

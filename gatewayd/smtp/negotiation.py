@@ -15,6 +15,10 @@ Command = tuple[bytes, Stage]
 """A line with its end, and where its reply belongs."""
 
 
+_LEAST_SECRET = 4
+"""Characters. What is shorter stands in many words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """How to begin a session. `tls` makes the context for STARTTLS or raises RelayTrouble; None where none is wanted.
@@ -52,6 +56,7 @@ class Negotiation:
         self._loopback = False  # the relay is on this machine
         self._said_helo = False
         self._steps: list[bytes] = []  # what a 334 asks for, the next one at the end
+        self._secrets: tuple[str, ...] = ()  # in all forms in which they were written to the relay
 
     def connected(self, literal: str, *, secure: bool, loopback: bool) -> None:
         """The relay speaks next. `literal` is the address literal of our end, for who has no name."""
@@ -84,6 +89,14 @@ class Negotiation:
         self.secure = True
         return self._hello()
 
+    def without_secrets(self, reply: Reply) -> Reply:
+        """`reply`, which may repeat what we logged in with, without it."""
+        text = reply.text
+        for secret in self._secrets:
+            if len(secret) >= _LEAST_SECRET:
+                text = text.replace(secret, "***")
+        return reply if text == reply.text else Reply(reply.code, text, reply.lines)
+
     def _hello(self) -> Command:
         return f"EHLO {self._name}\r\n".encode(), Stage.EHLO
 
@@ -106,6 +119,11 @@ class Negotiation:
         if not self.secure and not self._loopback:
             raise RelayTrouble("a log-in without TLS goes to loopback only", lasting=True)
         username, password = self._login.username.encode(), self._login.password.encode()
+        self._secrets = (
+            base64.b64encode(b"\0" + username + b"\0" + password).decode(),
+            base64.b64encode(password).decode(),
+            self._login.password,
+        )
         mechanisms = self.offer.mechanisms
         if "PLAIN" in mechanisms:
             secret = base64.b64encode(b"\0" + username + b"\0" + password)

@@ -355,3 +355,10 @@ def test_drivers_that_bound_a_query_are_told_for_how_long_it_is_waited_for(timeo
     assert adjusted("pymssql", {"timeout": 9, "login_timeout": 8}, timeout) == {"timeout": 9, "login_timeout": 8}
     for own in ({"connect_timeout": 9}, {"host": "one,two"}, {"conninfo": "host=one connect_timeout=9"}):
         assert adjusted("psycopg", own, timeout).items() - own.items() == {("prepare_threshold", None)}
+
+
+def test_half_a_password_that_a_blank_cut_off_is_not_told() -> None:
+    """libpq names what it read behind the blank, which the whole secret is not."""
+    error = type("ProgrammingError", (Exception,), {})('missing "=" after "word1" in connection info string')
+    said = reason(error, {"conninfo": "host=db.test password=pass word1"}, connecting=True)
+    assert said == 'db.test: missing "=" after "***" in connection info string (ProgrammingError)'

@@ -72,6 +72,17 @@ def test_a_relay_that_asks_again_for_auth_plain_is_told_again_once() -> None:
         opening.next_command(Stage.AUTH, Reply(334, ""))
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_a_reply_that_repeats_the_log_in_comes_without_it(mechanism: str) -> None:
+    """Later, too: a relay's trouble may quote the session that it had, and its words go into log and timeline."""
+    opening = negotiation(Login(username="user", password="pass-word-1"), loopback=True)
+    opening.next_command(Stage.EHLO, offer(f"AUTH {mechanism}"))
+    both, alone = (base64.b64encode(words).decode() for words in (b"\0user\0pass-word-1", b"pass-word-1"))
+    said = opening.without_secrets(Reply(451, f"4.3.0 {both} {alone} pass-word-1 of user"))
+    assert said == Reply(451, "4.3.0 *** *** *** of user")
+    assert negotiation(Login()).without_secrets(Reply(250, "pass-word-1")) == Reply(250, "pass-word-1")
+
+
 @pytest.mark.parametrize(("code", "lasting"), [(535, True), (454, False)])
 def test_a_refused_log_in_is_told_by_its_code_alone(code: int, lasting: bool) -> None:
     """Only a refusal for good waits for a person; what the relay says may repeat the name."""
