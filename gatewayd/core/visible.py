@@ -11,7 +11,7 @@ _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066
 """C0, DEL, C1, line and paragraph separators, and the bidirectional controls (UAX 9), as the inside of a class."""
 
 _UNSEEN = "\xad\u034f\u115f-\u1160\u17b4\u17b5\u180e\u200b\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb"
-"""What takes no room, or looks like a blank and is none: soft hyphens, spaces of no width, fillers, byte order marks."""
+"""What takes no room, or looks like a blank: soft hyphens, spaces of no width, fillers, byte order marks."""
 
 _JOINED = "\u180b-\u180d\u200c\u200d\ufe00-\ufe0f\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 """Joiners, selectors and tags belong to the letters of some scripts and to emoji. Behind others they are not seen."""
