@@ -71,6 +71,7 @@ class World:
         self.decisions: list[Decision] = []
         self.recent = RecentTroubles(self.clock, unrecorded)
         self.callback_hosts: dict[str, str] = {}
+        self.idle: set[tuple[str, Channel]] = set()
         self.directories: dict[str, str] = {}
         labels = {"amazing": 86400.0, "other": 60.0}
         self.watch = Watch(
@@ -81,7 +82,7 @@ class World:
             callback_hosts=lambda: self.callback_hosts,
             directories=lambda: self.directories,
             degraded=tuple,
-            why_left=lambda label, channel: "",
+            why_left=lambda label, channel: "no way out" if (label, channel) in self.idle else "",
             max_queued=1000,
             without_work=tuple,
         )

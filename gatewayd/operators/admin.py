@@ -87,7 +87,7 @@ class AdminPaths:
             instance=instance,
             version=version,
         )
-        players = PlayerVerbs(store, keys, self._labels_now, known, stops, decided)
+        players = PlayerVerbs(store, keys, self._labels_now, known, stops, decided, watch.unused)
         self._pages = BrowserPages(
             clock,
             store,

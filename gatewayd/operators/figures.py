@@ -131,6 +131,10 @@ class Watch(MultiService):
         self._due = self._clock.seconds()
         super().startService()  # type: ignore[no-untyped-call]
 
+    def unused(self, label: str, channel: Channel | None) -> tuple[Channel, ...]:
+        """`channel`, where it was asked for by itself and nothing of the label goes out by it."""
+        return (channel,) if channel is not None and self._why_left(label, channel) else ()
+
     def watched(self) -> float:
         """How many seconds of the past the samples cover."""
         return self._clock.seconds() - self.samples[0].at if self.samples else 0.0

@@ -23,7 +23,7 @@ def _stop_list(player: str, answer: Json) -> str:
         hyphen = "-- " if player.startswith("-") else ""
         channels = answer["suppressed"]
         undo = f"To undo it: gatewayctl unsuppress {_only(channels)}{hyphen}{label} {quote(player)}"
-        return f"Player {player} is on the stop list of {label}: {_named(channels)}. {undo}"
+        return f"Player {player} is on the stop list of {label}: {_named(channels)}. {undo}{_unused(answer)}"
     if not answer["unsuppressed"]:
         return f"Player {player} was not on the stop list of {label}."
     return f"Player {player} is off the stop list of {label}: {_named(answer['unsuppressed'])}."
@@ -36,7 +36,7 @@ def switched(answer: Json) -> str:
         channels = answer["paused"]
         return (
             f"Label {label} is paused: {_named(channels)}. Requests are still accepted, and wait until"
-            f" gatewayctl resume {_only(channels)}{label}, or their deadline."
+            f" gatewayctl resume {_only(channels)}{label}, or their deadline.{_unused(answer)}"
         )
     return f"Label {label} goes on: {_named(answer['resumed'])}."
 
@@ -96,6 +96,16 @@ def stops_brought(file: str, answer: Json) -> str:
     spelt = answer.get("spelt_otherwise")
     otherwise = f" {spelt} of them by another id, as the directory spells it." if spelt else ""
     return f"{answer['imported']} stops of {file} are on the stop list of label {answer['label']}{ended}.{otherwise}"
+
+
+def _unused(answer: Json) -> str:
+    """That it was about a channel by which nothing of the label goes out: what was meant may go on by another."""
+    label = answer["label"]
+    for channel in answer.get("without_way_out", ()):
+        if channel == "im":
+            return f"\nBut {label} has no im_via: what comes to /{label}/im is its SMS, and goes on. Say --channel sms."
+        return f"\nBut {label} has no way out for {channel} in the configuration."
+    return ""
 
 
 def _only(channels: list[str]) -> str:

@@ -3,7 +3,7 @@
 Owns what each answers. Must not know how the list is kept: operators/stop_orders.py does what is asked of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 from twisted.logger import Logger
@@ -18,7 +18,7 @@ from gatewayd.http.door import Answer
 from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.orders import PlayerOrder, Wrong, asked_by, body, channels, check_id
-from gatewayd.operators.shapes import kept_json, stopped_json
+from gatewayd.operators.shapes import kept_json, stopped_json, without_way_out
 from gatewayd.operators.stop_orders import StopOrders, StopsAsked, StopsBrought
 from gatewayd.operators.stop_rows import ROWS
 
@@ -26,7 +26,10 @@ log = Logger()
 
 
 class PlayerVerbs:
-    """Their endpoints. `labels` says for each label of now how many seconds its stop list keeps a player."""
+    """Their endpoints. `labels` says for each label of now how many seconds its stop list keeps a player.
+
+    `unused` gives back the channel that an order names where nothing of the label goes out by it.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class PlayerVerbs:
         known: KnownLabels,
         stops: StopOrders,
         decided: Decided,
+        unused: Callable[[str, Channel | None], Sequence[Channel]],
     ) -> None:
         self._store = store
         self._keys = keys
@@ -43,6 +47,7 @@ class PlayerVerbs:
         self._known = known
         self._stop_orders = stops
         self._decided = decided
+        self._unused = unused
 
     def endpoints(self) -> Iterable[Endpoint]:
         """The paths, and what answers on each."""
@@ -61,6 +66,7 @@ class PlayerVerbs:
         check_id(player.ext_user_id)
         await self._stop_orders.put(player, self._suppress_for(player.label), asked_by(request))
         answer: Json = {"label": player.label, "suppressed": channels(player.channel)}
+        answer |= without_way_out(self._unused(player.label, player.channel))
         return json_answer(answer | await self._stop_orders.unchecked(player.label, player.ext_user_id))
 
     async def unsuppress(self, request: IRequest) -> Answer:

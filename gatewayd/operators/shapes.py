@@ -13,6 +13,11 @@ from gatewayd.operators.figures import Sample, Snapshot, rate_of
 from gatewayd.operators.metrics import STATES, Counts, waiting
 
 
+def without_way_out(channels: Sequence[Channel]) -> Json:
+    """What is said besides where an order was about a channel by which nothing goes out."""
+    return {"without_way_out": channels} if channels else {}
+
+
 def iso(at: float) -> str | None:
     """`at` (seconds since the epoch) as 2026-01-31T12:00:00.000Z; None for 0, which is "not yet"."""
     if not at:

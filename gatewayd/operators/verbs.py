@@ -18,7 +18,7 @@ from gatewayd.operators.houserules import Endpoint, json_answer
 from gatewayd.operators.known_labels import KnownLabels
 from gatewayd.operators.message_orders import MessageOrders
 from gatewayd.operators.orders import MOST_DEAD_LETTERS, Letter, Lift, Span, Switch, Wrong, asked, asked_by, body
-from gatewayd.operators.shapes import dead_json, iso, status_json, trace_json
+from gatewayd.operators.shapes import dead_json, iso, status_json, trace_json, without_way_out
 
 log = Logger()
 
@@ -152,7 +152,8 @@ class Verbs:
         """Let a label's accepted messages wait."""
         switch = body(request, Switch)
         paused = await self._orders.switch(switch, asked_by(request), on=False)
-        return json_answer({"label": switch.label, "paused": paused})
+        answer: Json = {"label": switch.label, "paused": paused}
+        return json_answer(answer | without_way_out(self._watch.unused(switch.label, switch.channel)))
 
     async def resume(self, request: IRequest) -> Answer:
         """Let them go on."""

@@ -1,6 +1,7 @@
 """The verbs of gatewayctl: dead letters, the stop list, erasing, exporting, pausing."""
 
 import json
+from functools import partial
 
 import pytest
 from twisted.logger import capturedLogs, formatEvent
@@ -9,6 +10,7 @@ from admin_world import EMAIL, IM, KEYS, NOW, SMS, World
 from fakes import FakeStopList
 from gatewayd.core.model import Channel, Decision
 from gatewayd.core.status import Report
+from gatewayd.operators import outcomes
 
 
 @pytest.fixture
@@ -162,6 +164,32 @@ def test_a_label_that_was_taken_out_is_paused_and_resumed(world: World) -> None:
     assert world.run(world.store.paused()) == {("amazing", SMS)}
     assert world.verb("resume", label="amazing").status == 200
     assert not world.run(world.store.paused())
+
+
+@pytest.mark.parametrize(("verb", "who"), [("pause", {}), ("suppress", {"ext_user_id": "1001"})])
+@pytest.mark.parametrize(
+    ("channel", "said"),
+    [
+        (
+            Channel.IM,
+            "But amazing has no im_via: what comes to /amazing/im is its SMS, and goes on. Say --channel sms.",
+        ),
+        (Channel.EMAIL, "But amazing has no way out for email in the configuration."),
+    ],
+)
+def test_a_channel_by_which_nothing_goes_out_is_said_to_be_none(
+    world: World, verb: str, who: dict[str, str], channel: Channel, said: str
+) -> None:
+    """The kill switch said that instant messages wait, and they went on as SMS; nothing is said of all channels."""
+    world.idle = {("amazing", channel)}
+    sentence = outcomes.switched if verb == "pause" else partial(outcomes.stop_list, "1001")
+    answer = world.verb(verb, label="amazing", channel=channel, **who).json
+    assert answer["without_way_out"] == [channel]
+    assert sentence(answer).partition("\n")[2] == said
+    for other in ({"channel": SMS}, {}):
+        answer = world.verb(verb, label="amazing", **other, **who).json
+        assert "without_way_out" not in answer
+        assert "But" not in sentence(answer)
 
 
 def test_a_label_that_has_nothing_but_a_stop_list_is_known(world: World) -> None:
