@@ -11,6 +11,8 @@ DATA = {
     "error": {"code": 21211},
     "a.b": "dotted",
     "x": {"a.b": "inner"},
+    "data": '[{"id": 1, "report": [{"status": "1"}, {"status": "2"}]}, {"id": 2, "report": "{\\"status\\": 3}"}]',
+    "no": "{no JSON",
 }
 
 
@@ -24,6 +26,12 @@ DATA = {
         ("error.*", {("code",): "21211"}),
         ("a.b", {(): "dotted"}),
         ("x.a.b", {(): "inner"}),
+        ("data.*.id", {(0,): "1", (1,): "2"}),
+        ("data.*.report.*.status", {(0, 0): "1", (0, 1): "2"}),
+        ("data.1.report.status", {(): "3"}),
+        ("data.*", {}),
+        ("no.JSON", {}),
+        ("x.a.b.c", {}),
         ("messages.9.id", {}),
         ("messages.-1.id", {}),
         ("error", {}),

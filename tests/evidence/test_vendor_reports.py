@@ -574,6 +574,30 @@ def test_by_ids_only_the_secret_url_counts() -> None:
     assert world.state == (State.SENT, "a")
 
 
+@pytest.mark.parametrize("field", ["data", "response"])
+@pytest.mark.parametrize("kind", [FORM, "application/json"])
+def test_a_form_whose_field_is_json_is_read(field: str, kind: str) -> None:
+    """As MSG91 and Gupshup post their reports; the number beside them is nobody's."""
+    reports = [{"requestId": "7", "report": [{"number": "447700900123", "status": "DELIVERED"}]}]
+    table = BY_IDS["reports"] | {"id": f"{field}.*.requestId", "status": f"{field}.*.report.*.status"}
+    world = World(**BY_IDS | {"reports": table})
+    world.mark()
+    named_by_ids(world, ID, "7")
+    said = {field: json.dumps(reports)}
+    body = urlencode(said).encode() if kind == FORM else json.dumps(said).encode()
+    assert world.ask("POST", body=body, kind=kind, token=URL_SECRET) == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
+def test_a_report_that_is_a_text_of_json_is_read() -> None:
+    """It was JSON already when somebody wrote it as JSON."""
+    world = World()
+    world.mark()
+    world.answered()
+    assert world.post(json.dumps({"id": "A", "status": "DELIVERED"})) == 200
+    assert world.state == (State.DELIVERED, "ad")
+
+
 def test_one_secret_url_may_bring_ids_and_texts() -> None:
     """Each post says what it is."""
     world = World(**BY_IDS)

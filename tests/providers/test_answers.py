@@ -101,6 +101,13 @@ def test_a_text_that_was_cut_in_the_middle_of_a_sign_hides_no_id() -> None:
     assert read(table, 200, rb'{"text": "\ud83d", "id": 7}').ids == ("7",)
 
 
+def test_json_that_is_written_as_a_text_is_gone_into() -> None:
+    """As .NET writes what was JSON already: read as a text, each yes would send a copy by the next route."""
+    said = json.dumps(json.dumps({"messages": [{"status": "0", "message-id": "A"}]})).encode()
+    reading = read(VONAGE, 200, said)
+    assert (reading.verdict, reading.ids) == (Verdict.TAKEN, ("A",))
+
+
 def test_without_a_table_any_2xx_is_taken() -> None:
     """The contract's defaults."""
     assert read(ProviderAnswer(), 204, b"").verdict is Verdict.TAKEN

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 
-from gatewayd.core import half_pairs
+from gatewayd.core import half_pairs, paths
 from gatewayd.evidence.esp import form
 
 MOST_FIELDS = 200
@@ -67,9 +67,11 @@ def _table(pairs: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def _json(body: bytes) -> list[Any]:
-    """Its JSON, where that is an object or an array."""
+    """Its JSON, where that is an object or an array, or a text that is one."""
     try:
         data = half_pairs.decoded_anyway(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
+    if isinstance(data, str):
+        data = paths.within(data)
     return [data] if isinstance(data, dict | list) else []
