@@ -1,6 +1,7 @@
 """The ways out of a channel by name, relays, SMSCs or vendors: how they begin, end, stand, and what a reload does.
 
-Knows no message, and not what a way speaks.
+Knows no message, and not what a way speaks. The keys that may change on a living connection are listed; any other key,
+one that is not written yet too, means a new connection.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +14,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from gatewayd.core.model import WayState
-from gatewayd.core.replace import Reconfigurable, replace_changed
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -25,10 +25,17 @@ def count_nothing(way: str, status: str, seconds: float) -> None:
     """For who counts no answers."""
 
 
-class KeptWay(Reconfigurable[Settings], Protocol[Settings]):
+class KeptWay(Protocol[Settings]):
     """One relay, SMSC or vendor."""
 
     name: str
+
+    @property
+    def settings(self) -> Settings:
+        """The table that it goes by now."""
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Go by these, which differ in live keys only; connections stay."""
 
     @property
     def up(self) -> bool:
@@ -149,3 +156,31 @@ class KeptWays(Service, Generic[W]):
         if self.running:
             way.start()
         return way
+
+
+def replace_changed(
+    old: Mapping[str, W],
+    new: Mapping[str, Settings],
+    live_keys: Collection[str],
+    make: Callable[[str, Settings], W],
+) -> tuple[dict[str, W], list[W]]:
+    """The ways for the tables `new`, by name, and those of `old` that are left over: the caller lets them end.
+
+    Where only `live_keys` differ the old way stays and is reconfigured; where any other key does, `make` makes another.
+    """
+    kept: dict[str, W] = {}
+    for name, settings in new.items():
+        way = old.get(name)
+        if way is None or not _same_connection(way.settings, settings, live_keys):
+            way = make(name, settings)
+        elif way.settings != settings:
+            way.reconfigure(settings)
+        kept[name] = way
+    return kept, [way for name, way in old.items() if kept.get(name) is not way]
+
+
+def _same_connection(old: BaseModel, new: BaseModel, live_keys: Collection[str]) -> bool:
+    """Whether two tables differ in `live_keys` at most."""
+    if type(old) is not type(new):
+        return False
+    return all(getattr(old, key) == getattr(new, key) for key in type(old).model_fields if key not in live_keys)

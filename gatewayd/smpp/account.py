@@ -62,7 +62,7 @@ LIVE_KEYS = frozenset(
         "tlvs",
     }
 )
-"""Keys of [smscs.NAME] that change without a new connection (core.replace)."""
+"""Keys of [smscs.NAME] that change without a new connection (core.kept_ways)."""
 
 Dial = Callable[[config.Smsc], IStreamClientEndpoint]
 

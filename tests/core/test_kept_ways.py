@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from gatewayd.core.replace import replace_changed
+from gatewayd.core.kept_ways import replace_changed
 
 
 class Table(BaseModel):
