@@ -14,13 +14,13 @@ from msgspec import Struct
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.model import Channel, DeadLetter, Known, Trace, Waiting, WayState
-from gatewayd.core.visible import visible_lines
 from gatewayd.operators.figures import Sample, Snapshot, rate_of
 from gatewayd.operators.folding import folded
 from gatewayd.operators.metrics import Counts
 from gatewayd.operators.plots import Series, bounds, levels, per_minute, plot, short
 from gatewayd.operators.recent import DatedDecision
 from gatewayd.operators.shapes import iso, state_counts
+from gatewayd.operators.visible import visible_lines
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -20,9 +20,9 @@ from zope.interface import implementer
 from gatewayd.config import Gatewayd
 from gatewayd.core.model import Degraded
 from gatewayd.core.redact import redact
-from gatewayd.core.visible import visible, visible_json
 from gatewayd.operators.log_stream import LogStream
 from gatewayd.operators.repeats import Repeats
+from gatewayd.operators.visible import visible, visible_json
 
 REPEATS = 20
 """How often in `WINDOW` seconds the same warning is written before its repeats are only counted."""

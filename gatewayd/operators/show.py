@@ -16,7 +16,7 @@ from rich.text import Text
 
 from gatewayd.core.durations import spoken
 from gatewayd.core.model import Json
-from gatewayd.core.visible import visible, visible_json, visible_lines
+from gatewayd.operators.visible import visible, visible_json, visible_lines
 
 _GOOD, _BAD, _WARN = "green", "bold red", "yellow"
 _STATE_STYLES = {"delivered": _GOOD, "sent": "cyan", "failed": _BAD, "rejected": _BAD, "uncertain": _WARN}

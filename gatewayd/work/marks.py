@@ -11,9 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gatewayd.core.interfaces import EvidenceSink, IStore
-from gatewayd.core.memory import Memory
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.persist import persist
+from gatewayd.work.memory import Memory
 
 KEPT_FOR = 600.0
 MOST = 12_000

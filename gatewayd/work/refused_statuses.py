@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
-from gatewayd.core.memory import Memory
 from gatewayd.core.model import MOST_NAMED, Degraded
 from gatewayd.core.retry import STILL_SO
+from gatewayd.work.memory import Memory
 
 REFUSED_IN_A_ROW = 5
 """Refusals without a status taken between them, after which a host is said to take none."""

@@ -12,11 +12,11 @@ from typing import Any
 from msgspec import Struct
 
 from gatewayd.core.interfaces import IStore
-from gatewayd.core.memory import Memory
 from gatewayd.core.model import Evidence, Receipt, ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.work.marks import AT_ONCE, KEPT_FOR
+from gatewayd.work.memory import Memory
 
 MOST = 10_000
 """Messages: about 2 MB."""

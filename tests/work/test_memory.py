@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from gatewayd.core.memory import Memory
+from gatewayd.work.memory import Memory
 
 MOST = 10
 KEPT_FOR = 60.0
