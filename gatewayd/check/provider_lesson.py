@@ -66,7 +66,9 @@ async def provider_probe(
     finally:
         await vendor.stop()
     say(f"answered {answer.status} after {answer.seconds * 1000:.0f} ms")
-    for line in _shown(answer.body):
+    if answer.body is None:
+        say("  more than is read of an answer: its status is all that counts")
+    for line in _shown(answer.body or b""):
         say(f"  {line}")
     reading = read(table.answer, answer.status, answer.body)
     say(_MEANINGS[reading.verdict] + (f" ({reading.why})" if reading.why else ""))
@@ -113,7 +115,7 @@ def _lines(table: Provider, answer: Answered, ids: tuple[str, ...]) -> Iterator[
         yield f'taken = [{{status = "{status}"}}]    # if the message arrived'
     if not ids:
         try:
-            data = half_pairs.decoded_anyway(answer.body)
+            data = half_pairs.decoded_anyway(answer.body or b"")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return
         for at, value in leaves("", data):

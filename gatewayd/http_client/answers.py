@@ -37,6 +37,10 @@ class BadAnswer(Exception):
     """What came is not an HTTP/1.1 answer, or larger than we read. The text holds nothing of it."""
 
 
+class TooLarge(BadAnswer):
+    """An answer whose head is well, and whose body is larger than we read."""
+
+
 def asked_for(retry_after: str, now: float) -> float | None:
     """When to come again, from a Retry-After in seconds or as a date (RFC 9110 10.2.3); None where it says nothing.
 
@@ -225,7 +229,7 @@ class AnswerReader:
         elif length is not None:
             self._wanted = int(length[:10])
             if self._wanted > MAX_BODY:
-                raise BadAnswer("it is too large")
+                raise TooLarge("it is too large")
             self._step = AnswerReader._counted
         else:
             self.keep = False
@@ -294,4 +298,4 @@ class AnswerReader:
         self._body += self._buffer[:size]
         self._buffer = self._buffer[size:]
         if len(self._body) > MAX_BODY:
-            raise BadAnswer("it is too large")
+            raise TooLarge("it is too large")

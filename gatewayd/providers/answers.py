@@ -52,8 +52,14 @@ class Reading(Struct, frozen=True):
     why: str = ""
 
 
-def read(table: ProviderAnswer, status: int, body: bytes) -> Reading:
-    """The first of taken, rejected, throttled that has a match which fits; what is read and fits none is temporary."""
+def read(table: ProviderAnswer, status: int, body: bytes | None) -> Reading:
+    """The first of taken, rejected, throttled that has a match which fits; what is read and fits none is temporary.
+
+    `body` is None where a success came whose text is not known: only its status counts.
+    """
+    if body is None:
+        is_taken = any(_has_status(match, status) and not match.path and not match.values for match in table.taken)
+        return Reading(Verdict.TAKEN if is_taken else Verdict.UNREADABLE)
     data = _decoded(body, half_pairs.decoded)
     is_clear = data is not _UNREADABLE
     if not is_clear:

@@ -16,7 +16,7 @@ from gatewayd.core import tls
 from gatewayd.core.errors import Down, NotWritten, Unanswered
 from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.http_client import origin
-from gatewayd.http_client.answers import AnswerReader, BadAnswer
+from gatewayd.http_client.answers import AnswerReader, BadAnswer, TooLarge
 from gatewayd.http_client.keepalive import CertificateRefused, ClientConnection, TooLate
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.requests import request
@@ -31,10 +31,10 @@ A request on a connection that is just being closed is one of which nobody knows
 
 
 class Answered(Struct, frozen=True):
-    """A vendor's answer, complete. Moments: seconds since the epoch."""
+    """A vendor's answer. `body` is None of a success that says more than we read. Moments: seconds since the epoch."""
 
     status: int
-    body: bytes
+    body: bytes | None
     retry_after: str
     written_at: float
     seconds: float
@@ -75,7 +75,8 @@ class Exchange:
     async def ask(self, asked: Asked, mark: Callable[[], Awaitable[None]]) -> Answered:
         """Write one request and wait for its answer; `mark` is awaited right before the octets are written.
 
-        Of an answer that is no success, and does not come whole, the body is empty: it was read, and not taken.
+        Of an answer that is no success, and does not come whole, the body is empty: it was read, and not taken. A
+        success that is too large is one by its status, and by nothing else.
 
         Raises Down or NotWritten where nothing was written, Down also where nothing was read for want of a certificate
         of ours; Unanswered where it was written and no answer came; and whatever `mark` raises.
@@ -95,6 +96,7 @@ class Exchange:
         octets = request(
             asked.method, asked.target, self._host, asked.headers, asked.body, has_body=asked.method != "GET"
         )
+        is_whole = True
         try:
             answer: AnswerReader = await connection.ask(octets, written_at + self._timeout)
         except CancelledError:
@@ -103,13 +105,15 @@ class Exchange:
             raise self._failed(self.reason(problem)) from None
         except Exception as problem:
             answer = connection.so_far
-            if not answer.is_no_success:
+            is_whole = answer.is_no_success
+            if not is_whole and not isinstance(problem, TooLarge):
                 reason = self.reason(problem)
                 self._note_latency(written_at)
                 self._health.unanswered(self._clock.seconds(), reason)
                 raise Unanswered(reason) from None
         self._note_latency(written_at)
-        return Answered(answer.status, answer.body, answer.retry_after, written_at, self._clock.seconds() - written_at)
+        body = answer.body if is_whole else None
+        return Answered(answer.status, body, answer.retry_after, written_at, self._clock.seconds() - written_at)
 
     async def knock(self) -> None:
         """Open a connection without TLS and close it. Raises why there is none."""

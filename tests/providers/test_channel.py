@@ -311,6 +311,30 @@ def test_a_failure_that_does_not_come_whole_is_temporary(said: bytes, ends: bool
     assert send.outcome.route == "other"
 
 
+@pytest.mark.parametrize(
+    ("taken", "is_taken"),
+    [
+        ([{"status": "2xx"}], True),
+        ([{"status": "200", "path": "id"}, {}], True),
+        ([{"status": "201"}], False),
+        ([{"status": "2xx", "path": "id"}], False),
+        ([{"status": "2xx", "values": ["OK"]}], False),
+    ],
+)
+@pytest.mark.parametrize(
+    "said", [b"HTTP/1.1 200 X\r\nContent-Length: 99999\r\n\r\n", b"HTTP/1.1 200 X\r\n\r\n" + b"x" * 99999]
+)
+def test_a_success_that_is_too_large_is_one_where_its_status_says_so(said: bytes, taken: Any, is_taken: bool) -> None:
+    """Else nobody knows, as it may say that it took none: no copy leaves."""
+    world = World(vendor={"answer": {"taken": taken}}, other={})
+    send = world.send("vendor", "other")
+    world.reactor.connect()[0].dataReceived(said)
+    if is_taken:
+        assert send.outcome == Handed("vendor", (), "")
+    else:
+        assert isinstance(send.outcome, Uncertain)
+
+
 def test_a_success_that_can_not_be_read_is_uncertain() -> None:
     """Whether it was taken nobody knows; a vendor that goes on like that is left alone, as one that never answers."""
     world = World(vendor={"answer": {"taken": [{"status": "2xx", "path": "id"}]}})
