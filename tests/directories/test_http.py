@@ -1,5 +1,9 @@
 """Players by HTTP: the id in the URL, the answer's fields, trouble in words."""
 
+import gzip
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,16 @@ from gatewayd.core.model import Recipient
 from gatewayd.directories.http import HttpRecipientDirectory
 
 LOOPBACK = "127.0.0.1"
+
+
+@contextmanager
+def peak_of_memory() -> Iterator[Callable[[], int]]:
+    """How many bytes more than at the beginning were in use at once."""
+    tracemalloc.start()
+    try:
+        yield lambda: tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 class Service(Resource):
@@ -110,6 +124,45 @@ async def test_ids_are_percent_encoded(ext_user_id: str, path: bytes) -> None:
     directory = over_http(service, "https://pam.internal/{label}/{ext_user_id}?id={ext_user_id}")
     await directory.find("a/z", ext_user_id)
     assert service.asked[0][0] == b"/a%2Fz/" + path + b"?id=" + path
+
+
+class Packed(Service):
+    """A service that packs its answers `times` times."""
+
+    def __init__(self, body: bytes, encoding: bytes, times: int = 1) -> None:
+        for _ in range(times):
+            body = gzip.compress(body)
+        super().__init__(body=body)
+        self._encoding = encoding
+
+    def render_GET(self, request: Request) -> bytes:
+        """The answer."""
+        request.setHeader(b"Content-Encoding", self._encoding)
+        return super().render_GET(request)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_packed_answer_is_read() -> None:
+    """As some services give it to whoever can read it."""
+    found = await over_http(Packed(b'{"email": "anna@players.example"}', b"gzip")).find("amazing", "1")
+    assert found == Recipient(email="anna@players.example")
+
+
+@pytest.mark.parametrize(
+    ("service", "why"),
+    [
+        (Packed(b" " * 60_000_000, b"gzip"), "is too long"),
+        (Packed(b" " * 60_000_000, b"gzip, gzip", 2), "is packed twice"),
+        (Packed(b"{}", b"gzip", 0), "is not gzip"),
+    ],
+)
+@pytest_twisted.ensureDeferred
+async def test_a_packed_answer_takes_no_more_memory_than_another(service: Packed, why: str) -> None:
+    """60 kB of it are 60 MB of blanks."""
+    with peak_of_memory() as peak:
+        with pytest.raises(TemporaryFailure, match=why):
+            await over_http(service).find("amazing", "1")
+        assert peak() < 3_000_000
 
 
 @pytest.mark.parametrize(
