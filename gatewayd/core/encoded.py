@@ -25,6 +25,9 @@ _CHARSET = re.compile(
     r"utf-?8|us-ascii|ascii|latin-?1|iso[-_]?8859[-_]?\d{1,2}|windows-?125\d|cp\d{3,4}|koi8-[ru]|iso-?2022-?(jp|kr)(-\w+)?"
     r"|shift[-_]?jis|sjis|euc-?(jp|kr|tw)|gb2312|gbk|gb18030|big5(-?hkscs)?|utf-?16(le|be)?|tis-620|macintosh"
 )
+_LATIN = re.compile(r"latin-?1|iso[-_]?8859[-_]?1|windows-?1252|cp1252")
+"""What programs call that of which they know no name."""
+
 _JAPANESE = b"\x1b$"
 """In nothing but ISO-2022-JP, which is of ASCII's octets: some do not say that it is that."""
 
@@ -33,6 +36,7 @@ _WIDE = {
     for codec, names in {
         "gb18030": "gb2312 gbk gb18030 x-gbk gb_2312-80 euc-cn cp936 windows-936",
         "hz": "hz-gb-2312",
+        "utf-7": "utf-7 unicode-1-1-utf-7",
         "big5hkscs": "big5 big5-hkscs x-x-big5 cn-big5 cp950",
         "cp949": "euc-kr ks_c_5601-1987 ks_c_5601 ksc5601 windows-949 cp949",
         "cp932": "shift_jis shift-jis sjis x-sjis windows-31j ms_kanji cp932",
@@ -50,6 +54,7 @@ wider one of its kind."""
 
 _FOREIGN_WORD = re.compile(rb"[\xc0-\xff]{3,}")
 _BEYOND_ASCII = re.compile(rb"[\x00-\x7f]+")
+_ASCII = re.compile(r"[\x00-\x7f]+")
 
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
 
@@ -85,24 +90,30 @@ def decodings(words: str) -> Iterator[DecodedWords]:
 def text_of(raw: bytes, charset: str = "") -> str:
     """`raw` decoded as it says, else as UTF-8, else byte by byte. Codecs beyond the list may cost quadratic time."""
     name = charset.strip().lower()
-    if _JAPANESE in raw and name in ("", "us-ascii", "utf-8"):
+    is_latin = _LATIN.fullmatch(name) is not None
+    if _JAPANESE in raw and (is_latin or name in ("", "us-ascii", "utf-8")):
         name = "iso-2022-jp"
+    elif is_latin and (guess := _guessed(raw)) != "latin-1":
+        return raw.decode(guess, "replace")
     wide = _WIDE.get(name, "")
     if wide or _CHARSET.fullmatch(name):
         with suppress(UnicodeError, LookupError):
             return raw.decode(wide or name)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        # One character that was cut, or that the charset lacks, leaves the others as they are.
-        return raw.decode(wide, "replace") if wide else raw.decode(_guessed(raw))
+    guess = _guessed(raw)
+    # One character that was cut, or that the charset lacks, leaves the others as they are.
+    return raw.decode(wide if wide and guess != "utf-8" else guess, "replace")
 
 
 def _guessed(raw: bytes) -> str:
-    """The charset of what names none and is no UTF-8: one of the Russian two where words are wholly of such letters.
+    """The charset of what names none: UTF-8, or one of the Russian two where words are wholly of such letters.
 
-    In both of these the letters are the last 64 octets; the small ones, which are most, are not in the same half.
+    It is UTF-8 with a few characters that were cut, too. In the Russian two the letters are the last 64 octets; the
+    small ones, which are most, are not in the same half.
     """
+    text = raw.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if not broken or len(_ASCII.sub("", text)) > 2 * broken:
+        return "utf-8"
     words = b"".join(_FOREIGN_WORD.findall(raw))
     if 4 * len(words) < 3 * len(_BEYOND_ASCII.sub(b"", raw)):
         return "latin-1"

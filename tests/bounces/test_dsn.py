@@ -633,6 +633,14 @@ def test_the_mark_of_a_filter_in_front_of_us_is_nothing_that_the_writer_says(mar
         ("windows-874", "cp874", "ไม่สามารถส่ง {player}"),
         ("ibm866", "cp866", "не доставлено {player}"),
         ("x-mac-cyrillic", "mac_cyrillic", "не доставлено {player}"),
+        ("unicode-1-1-utf-7", "utf-7", "не доставлено {player}"),
+        ("iso-8859-1", "utf-8", "配信できませんでした {player}"),
+        ("windows-1252", "utf-8", "nie została doręczona {player}"),
+        ("utf-8", "utf-8", "配信できませんでした {player}"),
+        ("iso-8859-1", "cp1251", "не доставлено {player}"),
+        ("latin1", "koi8-r", "не доставлено {player}"),
+        ("iso-8859-1", "iso-2022-jp", "配信できませんでした {player}"),
+        ("windows-1252", "cp1252", "„Postfach“ nicht gefunden – {player}"),
     ],
 )
 def test_the_names_that_mails_give_a_charset(charset: str, codec: str, text: str) -> None:
