@@ -120,6 +120,7 @@ class HttpChannel(KeptWays[Vendor]):
             raise PermanentFailure(reason)
         if verdict is Verdict.THROTTLED:
             vendor.health.answered(now)
+            vendor.own_reasons.in_vain(said)
             until = vendor.throttled(order.message.id, answer, later)
             if until is None:
                 raise TemporaryFailure(f"{reason} again, and takes others", not_before=later or None)

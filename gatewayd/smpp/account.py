@@ -270,7 +270,9 @@ class Account:
             self._own_reasons.rejected(token.label, token.message_id, status_name(answer.status))
         elif meaning in _OF_THE_MESSAGE:
             self._own_reasons.works(token.label)
-        elif meaning is not Disposition.THROTTLED:
+        elif meaning is Disposition.THROTTLED:
+            self._own_reasons.in_vain(status_name(answer.status))
+        else:
             self._own_reasons.refused(token.message_id, status_name(answer.status))
         self._owner.answered(self, answer)
 

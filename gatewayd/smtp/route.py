@@ -196,12 +196,14 @@ class RelayRoute:
         return answer
 
     def _note(self, message: Message, answer: RelayAnswer) -> None:
-        """Whether it speaks of itself; a connection that was lost says nothing."""
-        if answer.code and verdict_of(answer) is RelayVerdict.ROUTE:
+        """Whether it speaks of itself; one connection that was lost says nothing."""
+        if not answer.code:
+            self._own_reasons.in_vain(str(answer))
+        elif verdict_of(answer) is RelayVerdict.ROUTE:
             self._own_reasons.refused(message.id, str(answer))
-        elif answer.code and verdict_of(answer) is RelayVerdict.REFUSED:
+        elif verdict_of(answer) is RelayVerdict.REFUSED:
             self._own_reasons.rejected(message.label, message.id, str(answer), hard=is_hard(answer))
-        elif answer.code:
+        else:
             self._own_reasons.works(message.label)
 
     def _judge(self, domain: str, answer: RelayAnswer) -> Handed | Setback:

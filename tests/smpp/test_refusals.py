@@ -10,7 +10,7 @@ from gatewayd.core.errors import PermanentFailure, TemporaryFailure
 from gatewayd.sandbox.smsc import Behaviour, SmscSimulator
 from gatewayd.smpp.codec.pdu import Status
 from redis_server import until
-from smpp_world import World, label, order, refusal, running, settings
+from smpp_world import Memory, World, label, order, refusal, running, settings
 
 OWN_REASONS = [
     *(Status.RSYSERR, Status.RX_T_APPN, Status.RDELIVERYFAILURE),
@@ -107,6 +107,26 @@ async def test_an_smsc_that_refuses_everything_says_so() -> None:
             verdict[0] = Status(answer)
             await DeferredList([world.send(order(4))], consumeErrors=True)
             assert world.channel.states()["world"].refuses == ""
+
+
+def test_an_smsc_that_throttles_all_for_long_says_so() -> None:
+    """Some answer so where the account has no credit left: it was up, and nobody was told until the deadlines."""
+    verdict = [Status.RTHROTTLED]
+    memory = Memory(Behaviour(judge=lambda _: verdict[0]))
+    world = memory.world()
+    said = []
+    for number in range(20):
+        world.send(order(number)).addErrback(lambda failure: failure.trap(TemporaryFailure))
+        memory.advance(10)
+        said.append(world.channel.states()["world"].refuses)
+    assert said[:6] == [""] * 6
+    assert said[-1] == "no submit gets through, the latest ended with ESME_RTHROTTLED"
+    verdict[0] = Status.ROK
+    world.send(order(99)).addErrback(lambda failure: failure.trap(TemporaryFailure))
+    memory.advance(60)
+    assert world.channel.states()["world"].refuses == ""
+    world.channel.stopService()
+    memory.advance(30)
 
 
 @pytest_twisted.ensureDeferred
