@@ -42,7 +42,9 @@ def directory_faults(at: str, table: Mapping[str, Any]) -> Iterator[str]:
         given = {str(key).lower(): str(value) for key, value in connect.items()}
         away = next(filter(beyond_loopback, _database_hosts(given)), "")
         if driver is not None and away and not driver.encrypts(given):
-            yield f"{at}.connect: goes in clear text to {away} ({ALLOW}; so does {driver.how})"
+            # Whatever is no host may be a whole URL, with its password.
+            where = away if _NAME.fullmatch(away) else "another machine"
+            yield f"{at}.connect: goes in clear text to {where} ({ALLOW}; so does {driver.how})"
 
 
 def why_unproven(name: str, connect: Mapping[str, Any]) -> str:
@@ -64,6 +66,8 @@ _AUTHORITY_END = re.compile(r"[/?#]")
 
 HOST_IN_TEXT = re.compile(r"(?:^|[;\s])(?:server|servername|host|hostaddr|address)\s*=\s*([^;\s]+)", re.IGNORECASE)
 """The machine in a connection string."""
+
+_NAME = re.compile(r"[\w.-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 
 _HOST_IN_QUERY = re.compile(r"[?&](?:host|hostaddr)=([^&#]*)", re.IGNORECASE)
 """The same in a URL of libpq, where none need stand in front."""

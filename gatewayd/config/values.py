@@ -183,7 +183,13 @@ def _callback_host(value: str) -> str:
 def _check_host(value: str) -> None:
     """What Twisted can't look up (RFC 5891; an underscore, too) would be a ValueError at each try to connect."""
     if ":" in value:
-        ipaddress.IPv6Address(value.partition("%")[0])
+        try:
+            ipaddress.IPv6Address(value.partition("%")[0])
+        except ValueError:
+            # Python's words repeat what was read, which may be a whole URL with its password.
+            raise ValueError(
+                "is no IPv6 address; a port has its own key, and of a URL the host alone is meant"
+            ) from None
         return
     try:
         idna.encode(value)

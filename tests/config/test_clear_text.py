@@ -47,6 +47,13 @@ def test_clear_text_to_another_machine_is_an_error(table: dict[str, Any]) -> Non
     assert not list(directory_faults("directories.players", table | {"clear_text": True}))
 
 
+def test_of_a_url_in_the_place_of_a_host_nothing_is_named() -> None:
+    """It may hold the password."""
+    [fault] = directory_faults("directories.players", sql("psycopg", host="postgres://gw:hush@db.internal/pam"))
+    assert "goes in clear text to another machine (" in fault
+    assert "hush" not in fault
+
+
 @pytest.mark.parametrize("rest", ["?password=hush", "/pam?password=hush", ":5432?password=hush", "#hush"])
 def test_of_a_databases_url_nothing_but_the_machine_is_named(rest: str) -> None:
     """What goes into the log must not hold the password, where no path stands before the query either."""

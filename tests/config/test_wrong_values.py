@@ -229,6 +229,10 @@ def test_a_country_by_another_code_is_said_before_its_numbers_are_not_read(regio
         ({"smscs__world__host": "smsc_1"}, "smscs.world.host: is neither an address nor a name"),
         ({"smscs__world__more_hosts": ["a..b:2775"]}, "smscs.world.more_hosts[0]: is neither an address nor a name"),
         ({"relays__main__host": "::1::"}, "relays.main.host: "),
+        (
+            {"relays__main__host": "smtp://gw:hush@relay.test:587"},
+            "relays.main.host: is no IPv6 address; a port",
+        ),
         ({"relays__main__host": "-relay"}, "relays.main.host: is neither an address nor a name"),
         ({"smscs__world__bind": "receiver"}, "smscs.world.bind: must be one of"),
         ({"smscs__world__window": 0}, "smscs.world.window: "),
