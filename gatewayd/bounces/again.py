@@ -95,6 +95,13 @@ DELAY = Phrases(
         r"\bдо сих пор не доставлен|\b(?<!не )попробует (?:ещё раз|снова|позже)|\bдоставка будет повторена",
         r"\b(?<!не )спробує(?:мо)? (?:ще раз|знову|пізніше)",
         r"將(?:會)?繼續嘗試|稍後(?:將|會)?重試|아직 (?:배달|전달|전송)되지|계속 (?:재)?시도(?:합|할)",
+        # That it waits still.
+        r"\btoujours en (?:cours|attente)|\bsigue (?:pendiente|en (?:la )?cola)|\bcontinuaremos intent|"
+        r"\bancora in (?:coda|attesa)",
+        r"\bcontinueremo a\b|\bcontinua (?:na fila|pendente)|\bcontinuaremos tent|"
+        r"\bещ[её] (?:находится |стоит )?в очереди",
+        r"\bnoch unterwegs\b|\bnog in de wachtrij|\b(?:wciąż|nadal) (?:czeka |jest )?w kolejce|\bhâlâ kuyrukta|"
+        r"仍在[队佇]列",
         # When it is tried next.
         r"\bnächste[rn]? (?:zustell)?versuch|\bprochaine tentative|\bpróximo intento|\bprossimo tentativo",
         r"\bpróxima tentativa|\bvolgende (?:bezorg)?poging|\bследующ\w{1,3} попытк|\bнаступн\w{1,3} спроб|"

@@ -45,6 +45,18 @@ BOUNCE_SUBJECT = Phrases(
         r"לא ניתן (?:היה )?למסירה|המסירה נכשלה|غير قابل للتسليم",
         r"فشل (?:ال)?(?:تسليم|إرسال)|ส่งไม่(?:ถึง|สำเร็จ)|\bkhông thể (?:gửi|chuyển)",
         r"\btidak terkirim|\bgagal terkirim|\bneisporuč|\bnedostavlj|\bnepristatyt|\bnav piegādāt|\btoimetamata",
+        # An error of sending or delivering.
+        r"\bfehler bei der (?:übermittlung|zustellung)",
+        r"\berreur (?:d'envoi|de (?:remise|livraison|distribution))|\berror (?:de|al|en la) (?:envío|enviar|entrega)",
+        r"\berrore (?:di|nell'?) ?(?:invio|consegna|recapito)|\berro (?:de|na|no) (?:envio|entrega)|"
+        r"\b(?:verzend|bezorg)fout",
+        r"\bbłąd (?:wysył|dostarcz|doręcz)|\bchyba (?:odes|doruč)|\bошибка (?:при )?(?:отправ|достав)|"
+        r"\bпомилка (?:відправ|достав|надсил)|\b(?:gönderim|teslimat|teslim) hatası|\bkézbesítési hiba",
+        r"\beroare de livrare|\bσφάλμα (?:παράδοσης|αποστολής)|\bleveransfel\b|\bleveringsfe(?:il|jl)|"
+        r"\btoimitusvirhe",
+        r"(?:发送|投递|發送|投遞)[错錯][误誤]|(?:전송|배달|발송) 오류|\blỗi gửi|\bkesalahan pengiriman|"
+        r"שגיאת (?:מסירה|שליחה)|"
+        r"خطأ في (?:ال)?(?:تسليم|إرسال)",
         r"\bniet te bestellen|\bkan inte levereras|\bei (?:voitu )?toimite?t|\bkézbesítetlen|"
         r"\bne(?:byl|bol)\w? doručen",
         r"\bδεν (?:παραδόθηκε|είναι δυνατή η παράδοση)|\bне (?:\S{1,100} ){0,2}даста[вў]|\bне е доставен|"

@@ -193,6 +193,12 @@ FAILURE = Phrases(
         r"\bei tavoit(?:ta|et)|\bse nedostal|\bsa nedostal|\bnem (?:jutott el|érhető)|\bkézbesítetlen|"
         r"\bulaş(?:ma|ılama)dı",
         r"\bnu a ajuns la\b|未到达|לא הגיע[הו]? ל|לא (?:היה )?ניתן (?:היה )?להשיג",
+        # That it did not arrive.
+        r"\bno llegó\b|\bn'est pas (?:parvenu|arrivé)|\bnon è (?:arrivat|giunt)|\bnão chegou ao\b|"
+        r"\bniet aangekomen\b|"
+        r"\bnedoraz|\bне дош(?:[её]?л|ёл)|\bkom (?:inte|ikke) (?:fram|frem)|\bnem érkez|\bδεν έφτασε|\bulaşamadı",
+        r"\bei mennyt perille|届いていません|没有(?:送到|送达)|도착하지 (?:않|못)|\bkhông đến được|"
+        r"\btidak sampai|לא הגיע[הו]?(?: א)?ל|لم [يت]صل",
         # Where players live whose mail systems speak none of the above.
         r"\bno s'ha (?:pogut )?(?:lliura|envia)|"
         r"\bnon (?:se (?:puido|puideron|pode) (?:entregar|enviar)|foi entregad)|"
