@@ -20,7 +20,7 @@ from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 from gatewayd.store.sentinel import Master, Sentinels, chosen
 
-_CALLED = re.compile(r"\bcall\('([A-Z]+)'")
+_CALLED = re.compile(r"\bp?call\('([A-Z]+)'")
 
 OLDEST = (6, 2)
 """The first version whose scripts and commands are all there."""
@@ -93,7 +93,7 @@ async def _server(
 def needed() -> list[str]:
     """The commands of Redis that the store asks for, and its scripts."""
     called = {name for script in all_scripts().values() for name in _CALLED.findall(script.source.decode())}
-    return sorted(called | {"EVAL", "EVALSHA", "MGET", "PING", "SCAN"})
+    return sorted((called | {"EVAL", "EVALSHA", "MGET", "PING", "SCAN"}) - _LESS.keys())
 
 
 _LESS: Mapping[str, str] = {
