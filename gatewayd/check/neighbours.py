@@ -37,10 +37,6 @@ _OF_CALLBACKS = (
 
 def words(error: BaseException, advice: tuple[str, ...] = ()) -> str:
     """What went wrong, in one line, without an address; `advice` as tls.fault takes it, where it differs."""
-    inner = getattr(error, "reasons", None)
-    if inner:
-        # Twisted's ResponseNeverReceived and OpenSSL's errors wrap what is worth reading.
-        return words(getattr(inner[0], "value", inner[0]), advice)
     unreached = reaching.known(error)
     no_connection = f"no connection: {unreached}" if unreached else ""
     text = tls.fault(error, *advice) or no_connection or str(error) or type(error).__name__
