@@ -150,13 +150,16 @@ def makeService(options: Options) -> IService:
     clock = SteadyClock(time.monotonic, time.time)
     set_clock(reactor, clock)
     reactor.installNameResolver(in_threads_of_their_own(reactor))  # type: ignore[attr-defined]
-    ours = observer(reactor, getattr(options, "parent", None) or {}, os.environ, config.gatewayd)
+    twistds = getattr(options, "parent", None) or {}
+    ours = observer(reactor, twistds, os.environ, config.gatewayd)
     Logger.debugging = ours.debugging
     try:
-        return gatewayd(reactor, clock, config, options.read, ours)
+        daemon = gatewayd(reactor, clock, config, options.read, ours)
     except ConfigError as error:
         print("\n".join(error.errors), file=sys.stderr)  # noqa: T201
         raise SystemExit(1) from None
+    daemon.starter_waits = not twistds.get("nodaemon", True)
+    return daemon
 
 
 def gatewayd(

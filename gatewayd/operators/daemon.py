@@ -5,6 +5,7 @@ Knows no part but by the service that it is.
 
 import gc
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,7 @@ class Daemon(MultiService):
         self._observer = observer
         self._ending = False
         self._has_no_memory = False
+        self.starter_waits = False  # whether twistd goes to the background, and who ran it waits for how the start went
         self._began = 0.0  # the stop, in seconds since the epoch; later by what the process slept meanwhile
         if observer is not None:
             observer.on_no_memory = self._begin_anew
@@ -84,6 +86,10 @@ class Daemon(MultiService):
         try:
             super().privilegedStartService()  # type: ignore[no-untyped-call]
         except CannotListenError:
+            if self.starter_waits:
+                # twistd tells it of an exception, and without one lets it wait for ever. Why stands in the log already.
+                sys.excepthook = lambda *_: None
+                raise
             raise SystemExit(1) from None
 
     def startService(self) -> None:

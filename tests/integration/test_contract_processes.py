@@ -6,12 +6,15 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from daemon import TWISTD
+from daemon import environment as of_the_checkout
 from outside import Daemon, Outside, command, environment, free_port, until
 
 
@@ -41,6 +44,32 @@ def test_a_port_that_another_program_has_ends_the_start_with_one_line(world: Out
     printed = ran.stdout + ran.stderr
     assert re.search(rf"can't listen on tcp:{port}:interface=127\.0\.0\.1: .*Address already in use", printed)
     assert "Traceback" not in printed
+
+
+def test_who_starts_it_in_the_background_hears_that_it_did_not_start(world: Outside) -> None:
+    """twistd without -n waited for word for ever where a port was taken, and left its pid file behind."""
+    log, pid = world.directory / "background.log", world.directory / "background.pid"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        world.settings["api"]["listen"] = [f"tcp:{port}:interface=127.0.0.1"]
+        world.write()
+        words = f"--pidfile={pid}", f"--logfile={log}", "gatewayd", "--config", str(world.daemon.config)
+        ran = subprocess.run(
+            [sys.executable, "-c", TWISTD, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            env=of_the_checkout(world.directory),
+            cwd=world.directory,
+            check=False,
+        )
+    assert ran.returncode == 1
+    assert "Address a" in ran.stderr
+    assert not pid.exists()
+    assert f"can't listen on tcp:{port}:interface=127.0.0.1: " in log.read_text()
+    assert "Traceback" not in log.read_text()
 
 
 def test_two_instances_share_a_port(world: Outside) -> None:
