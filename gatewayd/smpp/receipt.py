@@ -83,10 +83,10 @@ _PAIR = re.compile(
     rf"(?<![^\s,;|&])(?:message[ _-]?|msg[ _-]?)?({_KEYS})[ ]?[:=][ ]*(?!(?:{_KEYS})[ ]?[:=])([^\s,;|&]+)",
     re.IGNORECASE | re.ASCII,
 )
-_WORD_OF_AN_ID = r"[^\s,;|&:=]+"
+_WORD_OF_AN_ID = r"[^\s:=]+"
 _ID_OF_WORDS = re.compile(
-    rf"(?<![^\s,;|&])(?:message[ _-]?|msg[ _-]?)?id[ ]?[:=][ ]*({_WORD_OF_AN_ID}(?: {_WORD_OF_AN_ID})+)"
-    rf"(?= (?:{_KEYS})[ ]?[:=])",
+    rf"(?<![^\s,;|&])(?:message[ _-]?|msg[ _-]?)?id[ ]?[:=][ ]*({_WORD_OF_AN_ID}(?: {_WORD_OF_AN_ID})*)"
+    rf"(?<![,;|&])(?= (?:{_KEYS})[ ]?[:=])",
     re.IGNORECASE | re.ASCII,
 )
 _TEXT = re.compile(r"(?<![^\s,;|&])text[ ]?[:=]", re.IGNORECASE)

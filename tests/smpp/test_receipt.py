@@ -129,6 +129,18 @@ def test_an_id_may_have_blanks_in_it() -> None:
     assert forms(found.ids[0], "as-is") == (stored(b"0f1e 77", "as-is"),)
 
 
+@pytest.mark.parametrize("remote_id", ["17,5", "x;y", "p|q", "a&b", "17, 5"])
+def test_an_id_may_have_in_it_what_parts_keys_elsewhere(remote_id: str) -> None:
+    """Where a blank parts them; what stands behind a comma is no id where commas do."""
+    found = read(receipt(f"id:{remote_id} sub:001 dlvrd:001 stat:DELIVRD err:000"))
+    assert found is not None
+    assert forms(found.ids[0], "as-is") == (stored(remote_id.encode(), "as-is"),)
+    for text in ("id:0f1e,sub:001,stat:DELIVRD", "id:0f1e, sub:001, stat:DELIVRD", "id=0f1e&stat=DELIVRD"):
+        found = read(receipt(text))
+        assert found is not None
+        assert found.ids == ("0f1e",)
+
+
 def test_our_own_words_are_not_the_smscs() -> None:
     """What a player was sent may look like a receipt; behind `text:` it is read only for an id or a state missed."""
     found = read(receipt("id:1 stat:UNDELIV text:err:7 stat:DELIVRD id:2"))
