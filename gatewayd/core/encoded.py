@@ -168,7 +168,7 @@ _LONG = re.compile(
     re.ASCII,
 )
 _CODES = re.compile(r"\d+")
-_DUMPED_WORD = re.compile(r"(?<![0-9A-Za-z])(?:0x)?([0-9A-Fa-f]{2,16})")
+_DUMPED_WORD = re.compile(r"(?<![0-9A-Za-z])(?:0x)?((?:[0-9A-Fa-f]{2})+)")
 _SOMEBODY = re.compile(rb"[\w.+-]{2,64}@[\w-]{2,64}(?:\.[\w-]{2,64})+|(?:\d ?){9,15}")
 _LEAST_WORDS = 0.8
 """How much of what octets say must be letters and signs: words that stood beside them may look like some."""
@@ -189,15 +189,16 @@ def _pairs(match: re.Match[str]) -> str:
 
 
 def _dumped(match: re.Match[str]) -> str:
-    """Octets as a dump shows them, in hexadecimal, or as an array or a database does, in decimal numbers."""
-    words = _DUMPED_WORD.findall(match[0])
-    readings: list[str] = []
-    if all(len(word) % 2 == 0 for word in words):
-        readings.append(_mostly_words(bytes.fromhex("".join(words))))
-    if all(word.isdigit() and len(word) < 4 for word in words):
-        readings.append(_mostly_words(bytes(min(int(word), 255) for word in words)))
-    telling = (said for said in readings if _SOMEBODY.search(said.encode()))
-    return next(telling, next(filter(None, readings), match[0]))
+    """Octets in hexadecimal, as a dump shows them."""
+    return _mostly_words(bytes.fromhex("".join(_DUMPED_WORD.findall(match[0])))) or match[0]
+
+
+def _codes(match: re.Match[str]) -> str:
+    """Octets as decimal numbers, as arrays are printed, and texts by databases. Pairs of digits may be hexadecimal."""
+    codes = _CODES.findall(match[0])
+    said = _mostly_words(bytes(min(int(code), 255) for code in codes))
+    is_decimal = any(len(code) > 2 for code in codes) or _SOMEBODY.search(said.encode())
+    return said if said and is_decimal else match[0]
 
 
 def _mostly_words(octets: bytes) -> str:
@@ -290,7 +291,8 @@ _INLINE = (
 
 _AT = r"(?:\s{0,2}[\[({<]\s?(?:at|a)\s?[\])}>]\s{0,2}|\s{1,2}@\s{0,2}|@\s{1,2}|\sat\s)"
 _DOT = r"(?:\s{0,2}[\[({<]\s?dot\s?[\])}>]\s{0,2}|\sdot\s|\.)"
-_DUMPED = r"(?:0x|CHA?R\()?[0-9A-Fa-f]{2,16}\)?"
+_CODE = r"(?:CHA?R\()?\d{2,3}\)?"
+_DUMPED = "(?:0x)?(?:[0-9A-Fa-f]{2}){1,8}"
 
 _SPELLED_DOT = re.compile(_DOT, re.IGNORECASE | re.ASCII)
 _SPELLED_AT = re.compile(_AT, re.IGNORECASE | re.ASCII)
@@ -307,7 +309,8 @@ _WAYS = (
     ),
     _way("=?", _ENCODED_WORD, _encoded_word),
     _way("+", r"\+[A-Za-z0-9+/]{0,60}-", _utf7),
-    _way("", rf"(?<![\w.]){_DUMPED}(?:[ ,:.;|-]{{1,3}}{_DUMPED}){{3,400}}(?!\w)", _dumped),
+    _way("", rf"(?<![\w.]){_CODE}(?:[ ,;|]{{1,3}}{_CODE}){{6,400}}(?!\w)", _codes),
+    _way("", rf"(?<![\w.]){_DUMPED}(?:[ ,:.;-]{{1,2}}{_DUMPED}){{3,400}}(?!\w)", _dumped),
     _way("", r"(?<![A-Za-z0-9])(?:[A-Z2-7]{14,2000}|[a-z2-7]{14,2000})={0,6}(?![A-Za-z0-9])", _base32),
     _way("", r"(?<![\w+/])[A-Za-z0-9+/]{14,2000}={0,2}", _base64),
     _way("", r"(?<![\w-])[\w-]{14,2000}={0,2}", _base64),
