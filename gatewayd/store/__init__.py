@@ -183,7 +183,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             return _NO_NEWS
         report, parked, has_arrived = reply
         self._offer(report)
-        return SettledSent(tuple(map(rows.unparked, parked)), bool(has_arrived))
+        return SettledSent(tuple(self._readable(rows.unparked, parked)), bool(has_arrived))
 
     async def settle_again(
         self,
@@ -321,7 +321,8 @@ class RedisStore(Accepting, Facts, Players, Operators):
             self._set_back += max(reply.back, round(-jump * 1000))
         if reply.ours and (lost := self._dataset.seen(self._clock.seconds(), connection, reply.heartbeat)):
             self.log.error("{what}", what=lost)
-        return reply.ours, [name for name in reply.dead if name != self._instance], rows.scopes(reply.paused)
+        dead = [name for name in reply.dead if name != self._instance]
+        return reply.ours, dead, frozenset(self._readable(rows.scope, map(str.encode, reply.paused)))
 
     def _refused(self, what: str, reason: str) -> None:
         """Redis is there and does not take `what` for this reason; "" where it does, or where the link knows better."""

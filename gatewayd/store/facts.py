@@ -75,7 +75,7 @@ class Facts(StorePart):
     async def parked_receipts(self, limit: int) -> tuple[list[Receipt], list[Receipt]]:
         """As IStore."""
         due, orphans = await self._run("look_at_parked_receipts", limit, PARKED_FOR * 1000, PARKED_MOST)
-        return [self._unparked(payload) for payload in due], [rows.unparked(payload) for payload in orphans]
+        return self._readable(self._unparked, due), self._readable(rows.unparked, orphans)
 
     def _unparked(self, payload: bytes) -> Receipt:
         receipt = rows.unparked(payload)

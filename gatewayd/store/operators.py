@@ -58,21 +58,23 @@ class Operators(StorePart):
 
     async def counts(self) -> Mapping[tuple[str, Channel, str], int]:
         """As IStore."""
-        return rows.counts(await self._link.command("HGETALL", self._key("counts")))
+        flat = await self._link.command("HGETALL", self._key("counts"))
+        return dict(self._readable(rows.counted, zip(flat[::2], flat[1::2], strict=True)))
 
     async def dead_letters(self, limit: int, until: float = math.inf) -> list[DeadLetter]:
         """As IStore; page by page, so that a hundred thousand of them keep nobody waiting."""
         latest = f"({rows.ms(until)}" if until < math.inf else "+inf"
         letters: list[DeadLetter] = []
-        while len(letters) < limit:
-            page = len(letters), min(AT_ONCE, limit - len(letters))
+        seen = 0
+        while seen < limit:
+            page = seen, min(AT_ONCE, limit - seen)
             words = ("ZREVRANGEBYSCORE", self._key("dead"), latest, "-inf", "WITHSCORES", "LIMIT", *page)
             found = await self._link.command(*words)
             if not found:
                 break
             reasons = await self._link.command("HMGET", self._key("dead_why"), *found[::2])
-            pairs = zip(found[::2], found[1::2], reasons, strict=True)
-            letters += [rows.dead_letter(member, score, why) for member, score, why in pairs]
+            letters += self._readable(rows.dead_letter, zip(found[::2], found[1::2], reasons, strict=True))
+            seen += len(reasons)
         return letters
 
     async def retry_dead(self, message_id: str) -> bool:
@@ -93,4 +95,4 @@ class Operators(StorePart):
 
     async def paused(self) -> frozenset[tuple[str, Channel]]:
         """As IStore."""
-        return rows.scopes(map(bytes.decode, await self._link.command("SMEMBERS", self._key("paused"))))
+        return frozenset(self._readable(rows.scope, await self._link.command("SMEMBERS", self._key("paused"))))

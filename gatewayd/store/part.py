@@ -1,8 +1,8 @@
 """What the parts of RedisStore share: the link, the scripts, the prefix of every key."""
 
 import itertools
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.logger import Logger
@@ -13,6 +13,8 @@ from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import SAID_FOR, Moments
 from gatewayd.store.scripts import all_scripts
+
+_Value = TypeVar("_Value")
 
 AT_ONCE = 500
 """Members of a set, or messages, that one call looks at: Redis does nothing else meanwhile."""
@@ -50,6 +52,16 @@ class StorePart:
     def _over(self) -> int:
         """In ms: a deadline that is kept as an earlier one has passed. By Redis' clock all would, once it is set on."""
         return rows.ms(self._moments.kept(float(self._clock.seconds())))
+
+    def _readable(self, read: Callable[[Any], _Value], kept: Iterable[Any]) -> list[_Value]:
+        """What `read` makes of each, but of what another version or program wrote: one must not hide the others."""
+        found = []
+        for one in kept:
+            try:
+                found.append(read(one))
+            except (ValueError, KeyError):
+                self.log.failure("something in Redis can't be read, beside what can: does another version write there?")
+        return found
 
     async def _run(self, name: str, *item: Any) -> Any:
         return await self._link.run(self._scripts[name], item)

@@ -7,7 +7,7 @@ message, by the short names of legend.py.
 import re
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -324,8 +324,9 @@ def effort(waited: float, tries: int) -> str:
     return f"|{max(waited, 0.0) * 1000:.0f} {tries}"
 
 
-def dead_letter(member: bytes, score: bytes, why: bytes | None) -> DeadLetter:
-    """A member of the set of dead letters, and what the hash beside it says of it."""
+def dead_letter(row: tuple[bytes, bytes, bytes | None]) -> DeadLetter:
+    """A member of the set of dead letters, its score, and what the hash beside it says of it."""
+    member, score, why = row
     message_id, _, letter = member.decode().partition("|")
     label, _, reason = (why or b"").decode().partition("|")
     found = _EFFORT.search(reason)
@@ -334,19 +335,16 @@ def dead_letter(member: bytes, score: bytes, why: bytes | None) -> DeadLetter:
     return DeadLetter(message_id, label, REPORTS[letter], float(score) / 1000, reason, waited, tries)
 
 
-def counts(flat: Sequence[bytes]) -> dict[tuple[str, Channel, str], int]:
-    """The hash of counts, by label, channel and what is counted."""
-    found = {}
-    for name, value in zip(flat[::2], flat[1::2], strict=True):
-        label, channel, what = name.decode().split("|")
-        found[label, Channel(channel), what] = int(value)
-    return found
+def counted(row: tuple[bytes, bytes]) -> tuple[tuple[str, Channel, str], int]:
+    """A field and value of the hash of counts: label, channel and what is counted; how many."""
+    label, channel, what = row[0].decode().split("|")
+    return (label, Channel(channel), what), int(row[1])
 
 
-def scopes(members: Iterable[str]) -> frozenset[tuple[str, Channel]]:
-    """The set of what is paused, by label and channel."""
-    pairs = (member.rpartition("|") for member in members)
-    return frozenset((label, Channel(channel)) for label, _, channel in pairs)
+def scope(member: bytes) -> tuple[str, Channel]:
+    """A member of the set of what is paused: label and channel."""
+    label, _, channel = member.decode().rpartition("|")
+    return label, Channel(channel)
 
 
 def named(kept: Record) -> dict[str, str]:

@@ -142,3 +142,34 @@ async def test_a_record_that_another_program_wrote_holds_up_no_other(half: tuple
     with capturedLogs() as events:
         assert await world.one.lease_messages(Channel.SMS, 10) == []
     assert any(bad.id in formatEvent(event) for event in events)
+
+
+BESIDE = {
+    "paused": ("SADD", "other|rcs"),
+    "counts": ("HSET", "other|rcs|accepted", "1"),
+    "parked": ("ZADD", "1", "theirs"),
+    "dead": ("ZADD", "1", "theirs|z"),
+}
+
+
+@pytest.mark.parametrize("key", BESIDE)
+@pytest_twisted.ensureDeferred
+async def test_what_another_version_wrote_hides_nothing_that_stands_beside_it(
+    half: tuple[World, RedisLink], key: str
+) -> None:
+    """A channel or a form that this one does not know: no heartbeat, no chore and no figure fails for it."""
+    world, link = half
+    one = world.one
+    verb, *words = BESIDE[key]
+    await link.command(verb, PREFIX + KEYS[key].short, *words)
+    await one.pause("amazing", Channel.SMS)
+    await one.record_receipt(Receipt("world", ("r9",), Event.DELIVERED), park=True)
+    world.clock.advance(3)
+    with capturedLogs() as events:
+        _, _, paused = await one.beat(first=True, dead_after=15)
+        due, _ = await one.parked_receipts(10)
+        counts, letters = await one.counts(), await one.dead_letters(10)
+    assert paused == await one.paused() == {("amazing", Channel.SMS)}
+    assert [receipt.remote_ids for receipt in due] == [("r9",)]
+    assert (set(counts.values()), letters) == (set(), [])
+    assert any("can't be read" in formatEvent(event) for event in events)

@@ -26,7 +26,7 @@ def test_a_dead_letter_says_how_long_and_how_often(
     why: bytes, reason: str, waited: float | None, tries: int | None
 ) -> None:
     """As numbers, apart from the words."""
-    found = dead_letter(f"{ID}|a".encode(), b"1764300000000", why)
+    found = dead_letter((f"{ID}|a".encode(), b"1764300000000", why))
     assert found == DeadLetter(ID, "amazing", Report.ACCEPTED, 1764300000.0, reason, waited, tries)
 
 
