@@ -109,9 +109,13 @@ class Facts(StorePart):
 
     async def lease_reports(self, limit: int) -> list[ReportJob]:
         """As IStore."""
-        return [
-            rows.job(row, self._moments) for row in await self._run("lease_reports", limit, next(self._lease_names))
-        ]
+        found = []
+        for row in await self._run("lease_reports", limit, next(self._lease_names)):
+            if b"\n" in row:
+                found.append(rows.job(row, self._moments))
+            else:
+                self.log.error("whose message {message_id} is can't be read: its status waits", message_id=row.decode())
+        return found
 
     async def report_heard(self, job: ReportJob) -> ReportJob | None:
         """As IStore."""

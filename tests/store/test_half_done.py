@@ -173,3 +173,24 @@ async def test_what_another_version_wrote_hides_nothing_that_stands_beside_it(
     assert [receipt.remote_ids for receipt in due] == [("r9",)]
     assert (set(counts.values()), letters) == (set(), [])
     assert any("can't be read" in formatEvent(event) for event in events)
+
+
+@pytest.mark.parametrize("words", [("HDEL",), ("HSET", ""), ("HSET", "junk{[")])
+@pytest_twisted.ensureDeferred
+async def test_a_status_of_nobody_knows_whom_holds_up_no_other(
+    half: tuple[World, RedisLink], words: tuple[str, ...]
+) -> None:
+    """It was leased first each time, and no status of anybody was told any more."""
+    world, link = half
+    bad, good = await world.sent("r1"), await world.sent("r2")
+    verb, *value = words
+    await link.command(verb, PREFIX + KEYS["message"].short + bad.id, FIELDS["label"].short, *value)
+    for message in (bad, good):
+        await link.command("ZADD", PREFIX + KEYS["queue"].short + "reports", 1, message.id)
+    with capturedLogs() as events:
+        jobs = await world.one.lease_reports(10)
+    assert [job.message_id for job in jobs] == [good.id]
+    assert [formatEvent(event) for event in events if bad.id in formatEvent(event)] == [
+        f"whose message {bad.id} is can't be read: its status waits"
+    ]
+    assert await world.one.lease_reports(10) == []
