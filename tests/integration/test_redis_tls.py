@@ -19,7 +19,7 @@ from conftest import missing
 from gatewayd.check.redis import look
 from gatewayd.config import Config, parse
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.store.access import redis_link
+from gatewayd.store.access import known_keys, redis_link
 from gatewayd.store.link import RedisLink
 from redis_server import RedisServer, until
 
@@ -90,7 +90,7 @@ async def test_commands_go_over_a_verified_connection(redis: TlsRedis) -> None:
     async with link(config) as one:
         await one.command("SET", "tls", "yes")
         assert await one.command("GET", "tls") == b"yes"
-    assert (await look(reactor, config.redis))[0].word == "ok"
+    assert (await look(reactor, config.redis, known_keys(config)))[0].word == "ok"
 
 
 @pytest_twisted.ensureDeferred

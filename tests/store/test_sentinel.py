@@ -17,7 +17,7 @@ from twisted.logger import capturedLogs, formatEvent
 from gatewayd.check.redis import look
 from gatewayd.config import parse
 from gatewayd.core.errors import NotReplicated, StoreUnavailable, StoreUntouched
-from gatewayd.store.access import redis_link
+from gatewayd.store.access import known_keys, redis_link
 from gatewayd.store.calls import Script
 from gatewayd.store.link import PATIENCE, RedisLink
 from gatewayd.store.sentinel import Master, chosen
@@ -302,7 +302,7 @@ async def test_check_says_a_line_of_each_sentinel(whole: Trio) -> None:
     nobody = f"{HOST}:{free_port()}"
     table = {"sentinels": [*whole.sentinels, nobody], "master": NAME, "replicas": 1}
     config = parse({"gatewayd": {"secret_key": "k" * 32}, "redis": table}, {})
-    found = {finding.what: finding for finding in await look(reactor, config.redis)}
+    found = {finding.what: finding for finding in await look(reactor, config.redis, known_keys(config))}
     assert [found[f"sentinel {name}"].word for name in whole.sentinels] == ["ok"] * 3
     assert found[f"sentinel {nobody}"].word == "FAIL"
     assert found["redis replicas"].word == found["clock"].word == "ok"
