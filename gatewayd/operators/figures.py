@@ -11,10 +11,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, FirstError, gatherResults
+from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.interfaces import IReactorTime
 
+from gatewayd.core.at_once import all_at_once
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.interfaces import IChannel, IShownToPeople
 from gatewayd.core.model import Channel, Degraded, QueueState, WayState
@@ -183,11 +184,7 @@ class Watch(MultiService):
         """One after the other they would take longer than PATIENCE over a Redis that messages flow through."""
         store = self._store
         asking = store.ping(), store.counts(), store.queues(), store.dead_letters(DEAD_LIMIT), store.paused()
-        try:
-            found = await gatherResults([Deferred.fromCoroutine(one) for one in asking], consumeErrors=True)
-        except FirstError as error:
-            error.subFailure.raiseException()
-        return tuple(found)
+        return tuple(await all_at_once(asking))
 
     def line(self) -> str:
         """How things are, in one line, by the latest sample: first what does not work, a refused reload before all."""

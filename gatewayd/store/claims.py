@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults
 from zope.interface import implementer
 
+from gatewayd.core.at_once import all_at_once
 from gatewayd.core.interfaces import Claim, IEventClaims
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
@@ -64,8 +64,4 @@ class EventClaims:
 
     async def _all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """All of them in one call of Redis."""
-        running = [Deferred.fromCoroutine(self._link.run(self._write, words)) for words in commands]
-        try:
-            return list(await gatherResults(running, consumeErrors=True))
-        except FirstError as error:
-            error.subFailure.raiseException()
+        return await all_at_once(self._link.run(self._write, words) for words in commands)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import CancelledError, Deferred, FirstError, gatherResults
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as Overdue
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from gatewayd.core.at_once import all_at_once
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.core.reaching import known
 from gatewayd.core.retry import STORE, Backoff
@@ -313,13 +314,7 @@ class RedisLink(MultiService):
             raise
 
         async def ask(*commands: Sequence[Any]) -> list[Any]:
-            try:
-                replies: list[Any] = await gatherResults(self._ask(second, commands), consumeErrors=True)
-            except FirstError as first:
-                # Its text has a traceback, and ours is read by people and callers.
-                trouble: Any = first.subFailure.value
-                raise trouble from None
-            return replies
+            return await all_at_once(self._ask(second, commands))
 
         key = self._calls.prefix + KEYS["waited"].short
         self._replicas = Replicas(self._clock, self._replicas_wanted, ask, key, self._outlook)

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.logger import Logger
 
+from gatewayd.core.at_once import all_at_once
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import rows
 from gatewayd.store.legend import KEYS
@@ -71,13 +71,7 @@ class StorePart:
         return await self._link.run(self._scripts[name], item, connection=self._link.connections)
 
     async def _run_all(self, name: str, items: Sequence[tuple[Any, ...]]) -> list[Any]:
-        # Asked for in one turn of the reactor, they share a call.
-        asked = [Deferred.fromCoroutine(self._run(name, *item)) for item in items]
-        try:
-            replies: list[Any] = await gatherResults(asked, consumeErrors=True)
-        except FirstError as error:
-            error.subFailure.raiseException()
-        return replies
+        return await all_at_once(self._run(name, *item) for item in items)
 
     async def _join_clocks(self) -> None:
         """What the first heartbeat does, for what comes before it. Raises StoreUntouched."""

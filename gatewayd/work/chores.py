@@ -4,11 +4,10 @@ What an older dataset of Redis has forgotten, or a former process could not stor
 paused and may go on, receipts that wait for their message, leases that a lost reply left behind.
 """
 
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from twisted.internet.defer import Deferred, FirstError, gatherResults
-
+from gatewayd.core.at_once import all_at_once
 from gatewayd.core.interfaces import EvidenceSink, IStore
 from gatewayd.work.last_words import LastWords
 from gatewayd.work.marks import KEPT_FOR, Marks
@@ -59,7 +58,7 @@ class Chores:
             await self._marks.restate(since, self._evidence)
             self._store.has_restated()
             for some in self._statuses.receipts_since(since):
-                await self._together(self._evidence.record_receipt(receipt) for receipt in some)
+                await all_at_once(self._evidence.record_receipt(receipt) for receipt in some)
             self._last_words.said()
         await self._presence.take_over_dead()
         for _ in range(SWEEPS):
@@ -75,19 +74,12 @@ class Chores:
             rounds = {held: seen.get(held, 0) + 1 for held in now.items()}
             strays = [held for held, number in rounds.items() if number > STRAY_AFTER]
             self._idle[kind] = {held: number for held, number in rounds.items() if number <= STRAY_AFTER}
-            await self._together(
+            await all_at_once(
                 self._store.release(kind, one, lease, unwritten=self._marks.unwritten_leases(one))
                 for one, lease in strays
             )
 
     async def _look_at_parked(self) -> None:
         due, orphans = await self._store.parked_receipts(PARKED)
-        await self._together(self._evidence.look_again(receipt) for receipt in due)
-        await self._together(self._evidence.give_up(receipt) for receipt in orphans)
-
-    async def _together(self, work: Iterable[Coroutine[Any, Any, None]]) -> None:
-        """All at once: what is asked of the store in one turn of the reactor is one call to it."""
-        try:
-            await gatherResults([Deferred.fromCoroutine(one) for one in work], consumeErrors=True)
-        except FirstError as error:
-            error.subFailure.raiseException()
+        await all_at_once(self._evidence.look_again(receipt) for receipt in due)
+        await all_at_once(self._evidence.give_up(receipt) for receipt in orphans)
