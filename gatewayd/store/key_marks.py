@@ -55,11 +55,16 @@ class KeyMarks:
             self._found = why
             own = self._known.marks[0]
             if own not in found or found[own][0] + _WRITTEN_EVERY <= now:
-                key = self._prefix + KEYS["key_marks"].short
-                await self._link.command("HSET", key, own, f"{now}|{self._instance}")
+                await self._write(own, now)
         except StoreUnavailable:
             # Who asks for what is degraded is told of that by others.
             return
+
+    async def _write(self, mark: str, now: int) -> None:
+        """Say that our key is in use; but where no message ever came nothing depends on it, and it may be changed."""
+        if await self._link.command("EXISTS", self._prefix + KEYS["counts"].short):
+            key = self._prefix + KEYS["key_marks"].short
+            await self._link.command("HSET", key, mark, f"{now}|{self._instance}")
 
 
 async def unknown_keys(link: RedisLink, prefix: str, known: KnownKeys) -> str:

@@ -192,6 +192,7 @@ async def test_a_secret_key_that_is_not_that_of_the_others_fails(net: Net) -> No
     other = "another key of at least 32 bytes"
     prefix = RedisStore.key_prefix("gatewayd:")
     link, _ = on_redis(net.redis, ShiftedClock(), prefix, "gw1")
+    await link.command("HSET", prefix + "counts", "amazing|sms|accepted", 1)
     await KeyMarks(link, prefix, "gw1", KnownKeys(Keys(other.encode()).marks, 1.0)).look()
     found = (await net.look())["secret_key"]
     assert found.word == FAIL
@@ -199,7 +200,7 @@ async def test_a_secret_key_that_is_not_that_of_the_others_fails(net: Net) -> No
     net.raw["gatewayd"]["previous_secret_keys"] = [other]
     assert "secret_key" not in await net.look()
     net.raw["gatewayd"]["previous_secret_keys"] = []
-    await link.command("DEL", prefix + "key-marks")
+    await link.command("DEL", prefix + "key-marks", prefix + "counts")
     await link.stopService()
 
 

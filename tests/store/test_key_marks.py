@@ -24,10 +24,11 @@ def known(secret: bytes, *previous: bytes) -> KnownKeys:
 
 @asynccontextmanager
 async def redis(server: RedisServer, name: str) -> AsyncIterator[tuple[RedisLink, str]]:
-    """A link, and a prefix under which nothing stands."""
+    """A link, and a prefix under which one message was counted."""
     prefix = RedisStore.key_prefix(f"marks:{name}:")
     link, _ = on_redis(server, ShiftedClock(), prefix, "one")
     try:
+        await link.command("HSET", prefix + "counts", "amazing|sms|accepted", 1)
         yield link, prefix
     finally:
         await link.command("FLUSHALL")
@@ -80,6 +81,16 @@ async def test_a_mark_is_written_anew_once_an_hour(redis_server: RedisServer) ->
             await link.command("HSET", key, mark, stored)
             await marks.look()
             assert ((await link.command("HGET", key, mark)).decode() == stored) is stays
+
+
+@pytest_twisted.ensureDeferred
+async def test_before_the_first_message_a_key_may_be_changed(redis_server: RedisServer) -> None:
+    """Whoever tries it out, or puts the other hosts' key in place of the one that installation made, is not accused."""
+    async with redis(redis_server, "fresh") as (link, prefix):
+        await link.command("DEL", prefix + "counts")
+        await KeyMarks(link, prefix, "one", known(OLD)).look()
+        assert await unknown_keys(link, prefix, known(NEW)) == ""
+        assert not await link.command("EXISTS", prefix + "key-marks")
 
 
 def test_what_nothing_is_left_of_is_not_missed() -> None:
