@@ -51,7 +51,14 @@ _LINE_ENDS = {9: " ", 10: "\\n", 13: "\\r"}
 """What stands for them in a line; other controls are as everywhere."""
 
 # What Twisted tells of itself: which factory began and which port closed. Whoever listens says so in our words.
-_CHATTERERS = frozenset(("twisted.internet.base", "twisted.scripts._twistd_unix.UnixAppLogger"))
+# So is its word on each 100 Continue that an HTTP server says unasked, of which one may send a million.
+_CHATTERERS = frozenset(
+    (
+        "twisted.internet.base",
+        "twisted.scripts._twistd_unix.UnixAppLogger",
+        "twisted.web._newclient.HTTPClientParser",
+    )
+)
 _FACTORIES = ("Starting factory ", "Stopping factory ")
 _CHATTER = re.compile(r"(?:Starting|Stopping) (?:factory|protocol) |\(.*Closed\)$|.* starting on \S+$")
 _VERIFIER = "twisted.internet._sslverify"

@@ -332,6 +332,8 @@ def test_twisted_is_quiet_about_itself() -> None:
         "Starting factory {factory!r}", factory="x"
     )
     Logger(namespace="twisted.internet.base", observer=written.observer).info("Main loop terminated.")
+    parser = Logger(namespace="twisted.web._newclient.HTTPClientParser", observer=written.observer)
+    parser.info("Ignoring unexpected {code} response", code=100)
     assert written.lines == []
     old.msg("a plugin starting on its own")
     Logger(namespace="twisted.internet.base", observer=written.observer).error("it broke")
