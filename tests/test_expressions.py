@@ -39,6 +39,7 @@ SLIGHT = 0.004
 
 BOUNDED = {
     "gatewayd.core.mailbox._LOOKS_LIKE": "a mailbox of more than 1,000 characters is refused first",
+    "gatewayd.core.phrases._PIECE": "it reads phrases of our own tables",
     "gatewayd.evidence.unsubscribe._STYLE": "it reads a page of our own",
 }
 """Where more than the length is right, and why."""

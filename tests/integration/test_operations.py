@@ -296,7 +296,7 @@ async def test_in_test_mode_only_the_listed_are_sent_to() -> None:
 # Retention -------------------------------------------------------------------------------------------------------
 
 ENDLESS = re.compile(
-    r"layout|heard-since|beats|audit:.*|stops:.*|counts|waiting|inst|boots|paused|parks|parked|dead|deadwhy|Q:(email|sms|reports)|[HL]:(email|sms|reports):gw\d|x:.*"
+    r"layout|heard-since|beats|audit:.*|stops:.*|key-marks|counts|waiting|inst|boots|paused|parks|parked|dead|deadwhy|Q:(email|sms|reports)|[HL]:(email|sms|reports):gw\d|x:.*"
 )
 """Keys of the installation, not of a message: queues, counts, and the names of instances."""
 
