@@ -29,6 +29,15 @@ _PIECE = re.compile(
 _ANY = re.compile(_HALF)
 
 
+def is_utf_8(json: bytes) -> bool:
+    """Whether its octets are characters. By which error msgspec says that they are not differs by its version."""
+    try:
+        json.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def marked(json: bytes) -> bytes | None:
     """The same JSON with `SIGN` for each half; None where there is none, as far as a look can tell."""
     return _PIECE.sub(_piece, json) if _ANY.search(json) else None

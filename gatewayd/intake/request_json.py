@@ -129,11 +129,11 @@ def _beside_half_pairs(known: frozenset[str], body: bytes, error: Exception) -> 
     """The members, where `error` is for half a surrogate pair in one that is ignored. Raises Refused."""
     marked = half_pairs.marked(body)
     if marked is None:
-        raise _invalid(_fault(error)) from None
+        raise _invalid(_fault(body, error)) from None
     try:
         members = _members(marked)
     except (ValueError, RecursionError) as other:
-        raise _invalid(_fault(other)) from None
+        raise _invalid(_fault(body, other)) from None
     for name, raw in members.items():
         if name.text in known and half_pairs.SIGN in bytes(raw):
             raise _invalid(f"{name.text} has half a surrogate pair")
@@ -144,16 +144,16 @@ def _value(raw: msgspec.Raw) -> object:
     """What a member holds; None for what can't be read."""
     try:
         value: object = _read_value(raw)
-    except UnicodeDecodeError:
-        raise _invalid("the body is not UTF-8") from None
     except (ValueError, RecursionError):
+        if not half_pairs.is_utf_8(bytes(raw)):
+            raise _invalid("the body is not UTF-8") from None
         return None
     return value
 
 
-def _fault(error: Exception) -> str:
+def _fault(body: bytes, error: Exception) -> str:
     """The decoder's own words may quote the body: say only which kind of fault it was."""
-    if isinstance(error, UnicodeDecodeError):
+    if not half_pairs.is_utf_8(body):
         return "the body is not UTF-8"
     if isinstance(error, RecursionError):
         return "the body's JSON is nested too deeply"

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Meta, Struct
 
+from gatewayd.core.half_pairs import is_utf_8
 from gatewayd.core.ids import why_no_id
 from gatewayd.core.model import Channel
 
@@ -82,10 +83,8 @@ def body(request: Any, kind: type[Body]) -> Body:
         raise Wrong(415, "the body must be application/json")
     try:
         return msgspec.json.decode(request.body, type=kind)
-    except msgspec.DecodeError as error:
-        raise Wrong(400, str(error)) from None
-    except UnicodeDecodeError:
-        raise Wrong(400, "the body is not UTF-8") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Wrong(400, str(error) if is_utf_8(request.body) else "the body is not UTF-8") from None
 
 
 def asked_by(request: Any) -> str:
