@@ -17,8 +17,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from shares import LAST, Progress, Shares, may_share, measuring
 
-WORKERS = 12
-"""Two thirds of a test's time is waiting, so that two cores carry twelve: a start costs each a second."""
+WORKERS = 8
+"""Two thirds of a test's time is waiting, so that two cores carry eight: a start costs each a second."""
 
 CONTROLLER = "gatewayd-controller"
 """The plug-in of the process that shares out."""
