@@ -14,6 +14,7 @@ _SHOWN = "[redacted]"
 _SHORT = 2  # characters of a local part that is found in many words
 _LONG_WORD = 8  # characters
 _LEAST_DIGITS = 7  # of a number that is known by its end
+_NO_DIGITS = re.compile("[^0-9]+")
 
 _AT = r"(?: @ | %40 | =40 | \uff20 | &\#0{0,3}64; | &\#x0{0,3}40; | &commat; )"  # as mail, links and pages write it
 _ADDRESS = r"""
@@ -187,7 +188,10 @@ def _as_it_is(text: str, known: str) -> Iterator[re.Pattern[str]]:
     digits = re.sub(r"\D", "", known)
     if len(digits) >= _LEAST_DIGITS and not re.search(r"[^\W\d_]", known):
         # Countries and networks write what a number begins with as they like.
-        end = r"[\W_]{0,3}".join(digits[-_LEAST_DIGITS:])
+        tail = digits[-_LEAST_DIGITS:]
+        if tail.isascii() and tail not in _NO_DIGITS.sub("", text):
+            return
+        end = r"[\W_]{0,3}".join(tail)
         yield re.compile(rf"\+?(?:\d[\W_]{{0,3}}){{0,8}}{end}(?!\d)", re.ASCII)
     elif known and known.lower() in text.lower():
         # A long one may stand within other letters; a short one would be found in many words.
