@@ -15,6 +15,10 @@ def request(
 
 @lru_cache(maxsize=256)
 def _head(host: str, headers: tuple[tuple[str, str], ...]) -> str:
-    """The headers but for the length: the same for each request to one place, but where they hold a signature."""
-    own = (("Host", host), ("User-Agent", "gatewayd"), *headers, ("Accept-Encoding", "identity"))
-    return "".join(f"{name}: {value}\r\n" for name, value in own)
+    """The headers but for the length: the same for each request to one place, but where they hold a signature.
+
+    Of two of one name the later counts, and one of `headers` before ours.
+    """
+    own = (("Host", host), ("User-Agent", "gatewayd"), ("Accept-Encoding", "identity"))
+    lines = {name.lower(): f"{name}: {value}\r\n" for name, value in (*own, *headers)}
+    return "".join(lines.values())

@@ -51,7 +51,7 @@ def test_requests_follow_each_other_on_one_connection() -> None:
     protocol, transport = reactor.connect()
     assert transport.value() == (
         b"GET /cb?a=1 HTTP/1.1\r\nHost: api.example:8080\r\nUser-Agent: gatewayd\r\n"
-        b"Accept: application/json\r\nAccept-Encoding: identity\r\n\r\n"
+        b"Accept-Encoding: identity\r\nAccept: application/json\r\n\r\n"
     )
     protocol.dataReceived(OK)
     assert outcome(first) == (200, b'{"error_code": 0,}')
