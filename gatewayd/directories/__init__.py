@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from gatewayd import config
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.directories.drivers import where
+from gatewayd.directories.http import HttpRecipientDirectory
 from gatewayd.directories.plugins import maker
 from gatewayd.directories.remembered import Remembered
 from gatewayd.directories.sql import SqlRecipientDirectory
@@ -99,16 +100,13 @@ def _open(reactor: Any, table: config.Directory) -> IRecipientDirectory:
     if isinstance(table, config.SqlDirectory):
         return SqlRecipientDirectory(reactor, table.driver, table.connect, table.query, table.timeout)
     if isinstance(table, config.HttpDirectory):
-        # Its HTTP client takes long to be imported, and most players are in a database.
-        from gatewayd.directories.http import HttpRecipientDirectory
-
         return HttpRecipientDirectory(
             reactor,
             table.url,
             lambda again=False: _headers(table, again),
             fields={str(name): path for name, path in table.fields.items()},
             not_found=table.not_found,
-            connect_timeout=table.timeout,
+            timeout=table.timeout,
             ca_file=table.ca_file,
             certificate=table.certificate,
             private_key=table.private_key,

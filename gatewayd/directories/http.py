@@ -6,34 +6,34 @@ Owns what of an answer means "not known", and what is trouble. Must not know wha
 import json
 import re
 import unicodedata
-import zlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from itertools import chain
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-import treq
-from hyperlink import EncodedURL
-from treq.client import HTTPClient
 from twisted.internet import error as net
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.logger import Logger
-from twisted.web.client import Agent, GzipDecoder, HTTPConnectionPool
-from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
-from gatewayd.config.host_names import ascii_host
-from gatewayd.core import half_pairs, tls
+from gatewayd.core import half_pairs
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.core.redact import redact
+from gatewayd.directories.remembered import TookTooLong
 from gatewayd.directories.rows import COLUMNS, FLAGS, recipient_of, unread_flags
 from gatewayd.directories.url import check_url
+from gatewayd.http_client import origin
+from gatewayd.http_client.answers import AnswerReader, TooLarge
+from gatewayd.http_client.keepalive import Stale, TooLate
+from gatewayd.http_client.requests import request
 
-LARGEST = 65536
-CONNECTIONS = 16
+KEPT = 16
+"""Connections that are kept unused at the most: a crowd may ask at a time."""
+
 _OVERLONG = re.compile(r"%(?:c0|e0%80|f0%80%80)%(?:ae|af)", re.IGNORECASE)
 """A dot or a slash in more octets than UTF-8 has for it: some decoders read it all the same."""
 
@@ -60,39 +60,45 @@ class HttpRecipientDirectory:
         *,
         fields: Mapping[str, str] | None = None,
         not_found: Collection[int] = (),
-        client: Any = None,
-        connect_timeout: float = 5.0,
+        timeout: float = 5.0,
         ca_file: str = "",
         certificate: str = "",
         private_key: str = "",
     ) -> None:
         check_url(url)
-        host, _, rest = url.partition("://")[2].partition("/")
-        self._url = url
-        self._host = host
-        self._id_is_in_path = "{ext_user_id}" in rest.partition("?")[0]
+        self._host = urlsplit(url).netloc
+        self._path = url.partition("://")[2].removeprefix(self._host)
+        self._id_is_in_path = "{ext_user_id}" in self._path.partition("?")[0]
         self._headers = headers
         self._paths = {name: tuple(path.split(".")) for name, path in (fields or {}).items()}
         # Those by which a player is kept from messages, and what leads to them.
         self._flags = {*FLAGS, *chain.from_iterable(self._paths.get(name, ()) for name in FLAGS)}
         self._not_known = NOT_KNOWN | frozenset(not_found)
-        self._pool = HTTPConnectionPool(reactor)
-        self._pool.maxPersistentPerHost = CONNECTIONS
-        # The pool's own retry would hide a failure for as long again; the outbox is who tries again.
-        self._pool.retryAutomatically = False
         self._told_unread = False
-        believed = _Believed(ascii_host(urlsplit(url).hostname or ""), ca_file, certificate, private_key)
-        self._client = client or HTTPClient(Agent(reactor, believed, connectTimeout=connect_timeout, pool=self._pool))
+        self._clock = reactor
+        self._timeout = timeout
+        self._host_header = origin.host_header(self._host)
+        self._origin = origin.origin_of(
+            reactor,
+            reactor,
+            url,
+            timeout=timeout,
+            ca_file=ca_file,
+            certificate=certificate,
+            private_key=private_key,
+        )
 
     async def find(self, label: str, ext_user_id: str, *, fresh: bool = False) -> Recipient | None:
         """The player that the service tells of, always asked anew. Raises TemporaryFailure."""
         if self._id_is_in_path and _leaves_its_segment(ext_user_id):
             return None
-        url = self._url.replace("{ext_user_id}", quote(ext_user_id, safe="")).replace("{label}", quote(label, safe=""))
-        status, body = await self._get(url, again=False)
+        path = self._path.replace("{ext_user_id}", quote(ext_user_id, safe="")).replace(
+            "{label}", quote(label, safe="")
+        )
+        status, body = await self._get(path, again=False)
         if status == 401:
             # The secret was rotated, and nobody has reloaded us.
-            status, body = await self._get(url, again=True)
+            status, body = await self._get(path, again=True)
         if status in self._not_known:
             return None
         if status != 200:
@@ -130,43 +136,32 @@ class HttpRecipientDirectory:
                     name=name,
                 )
 
-    async def _get(self, url: str, *, again: bool) -> tuple[int, bytes]:
-        headers: dict[bytes | str, bytes | str] = {"Accept": "application/json"}
-        headers.update(self._headers(again=again).items())
+    async def _get(self, path: str, *, again: bool) -> tuple[int, bytes]:
+        headers = (("Accept", "application/json"), *self._headers(again=again).items())
+        octets = request("GET", origin.target(path), self._host_header, headers, has_body=False)
         try:
-            response = await self._client.get(
-                EncodedURL.from_text(url), headers=headers, allow_redirects=False, unbuffered=True
-            )
-            return response.code, await self._bounded(response)
-        except (CancelledError, TemporaryFailure):
+            answer = await self._ask(octets, self._clock.seconds() + self._timeout)
+        except CancelledError:
             raise
+        except (TooLate, net.TimeoutError, DeferredTimeoutError):
+            raise TookTooLong(f"the directory at {self._host} did not answer in time") from None
+        except TooLarge:
+            raise TemporaryFailure(f"the answer of the directory at {self._host} is too long") from None
         except Exception as error:
-            raise TemporaryFailure(f"the directory at {self._host} can't be asked: {_why(error)}") from None
+            why = origin.reason(error, "host", has_keys=True) or type(error).__name__
+            raise TemporaryFailure(f"the directory at {self._host} can't be asked: {why}") from None
+        if len(self._origin.idle) > KEPT:
+            self._origin.idle[0].abandon()
+        return answer.status, answer.body
 
-    async def _bounded(self, response: Any) -> bytes:
-        """The body, unpacked by ourselves: Twisted makes 60 MB of the first 64 kB of zeros at once."""
-        raw, packed = response.original, 0
-        while isinstance(raw, GzipDecoder):
-            raw, packed = raw.original, packed + 1
-        if packed > 1:
-            raise TemporaryFailure(f"the answer of the directory at {self._host} is packed twice")
-        unpack = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress if packed else _as_it_came
-        parts: list[bytes] = []
-        size = 0
-
-        def keep(data: bytes) -> None:
-            nonlocal size
+    async def _ask(self, octets: bytes, until: float) -> AnswerReader:
+        while True:
+            connection = await self._origin.connection()
             try:
-                part = unpack(data, LARGEST - size + 1)
-            except zlib.error:
-                raise TemporaryFailure(f"the answer of the directory at {self._host} is not gzip") from None
-            size += len(part)
-            if size > LARGEST:
-                raise TemporaryFailure(f"the answer of the directory at {self._host} is too long")
-            parts.append(part)
-
-        await treq.collect(raw, keep)
-        return b"".join(parts)
+                return await connection.ask(octets, until)
+            except Stale:
+                # A look-up may be asked again; of a new connection nobody can say that it is stale.
+                continue
 
     def _tells_of_a_player(self, row: Mapping[str, Any]) -> bool:
         """Whether a column's name is in it, or the way to one: who has no address is known by others."""
@@ -181,26 +176,10 @@ class HttpRecipientDirectory:
                 found[name] = value
         return found
 
-    def close(self) -> Awaitable[None]:
-        """Close the kept connections."""
-        closing: Deferred[None] = self._pool.closeCachedConnections()
-        return closing if isinstance(closing, Deferred) else succeed(None)
-
-
-@implementer(IPolicyForHTTPS)
-class _Believed:
-    """TLS of the one host, by the files of its table, read again where they were renewed."""
-
-    def __init__(self, host: str, ca_file: str, certificate: str, private_key: str) -> None:
-        self._options = tls.RenewedOptions(host, ca_file=ca_file, certificate=certificate, private_key=private_key)
-
-    def creatorForNetloc(self, hostname: bytes, port: int) -> Any:
-        """Twisted: for a new connection. Raises UnusableFile."""
-        return tls.usable(self._options)
-
-
-def _as_it_came(data: bytes, most: int) -> bytes:
-    return data
+    async def close(self) -> None:
+        """Close the kept connections; one that waits for an answer closes behind it."""
+        for closing in self._origin.let_go():
+            await closing
 
 
 def _leaves_its_segment(ext_user_id: str) -> bool:
@@ -264,30 +243,3 @@ def _at(value: Any, path: tuple[str, ...]) -> Any:
         else:
             return None
     return value
-
-
-_WHY: tuple[tuple[type[BaseException], str], ...] = (
-    (CancelledError, "it did not answer in time"),
-    (net.ConnectionRefusedError, "connection refused"),
-    (net.DNSLookupError, "its host is not known"),
-    (net.TimeoutError, "no connection in time"),
-    (net.ConnectError, "no connection"),
-    (net.ConnectionDone, "it hung up before it had answered"),
-    (net.ConnectionLost, "the connection was lost before it had answered"),
-)
-
-
-def _why(error: BaseException) -> str:
-    """What went wrong, without what a server said."""
-    if isinstance(error, tls.UnusableFile):
-        return str(error)
-    if fault := tls.fault(error):
-        return fault
-    words = next((words for kind, words in _WHY if isinstance(error, kind)), "")
-    inner = getattr(error, "reasons", None)
-    if words or not inner:
-        return words or type(error).__name__
-    # What Twisted wraps is what became of the connection, or what it could not read.
-    cause = getattr(inner[0], "value", inner[0])
-    why = _why(cause)
-    return f"its answer is not HTTP ({why})" if why == type(cause).__name__ else why

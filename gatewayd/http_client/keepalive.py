@@ -177,7 +177,7 @@ class ClientConnection(Protocol):
         elif not self._answered and not self._ended_here:
             self._owner.addresses.led_nowhere(self.transport)
         if self._served and not self._ended_here and now < self._answered_at + HASTY:
-            self._owner.used_once_until = now + ONCE_FOR
+            self._owner.used_once_until = max(self._owner.used_once_until, now + ONCE_FOR)
         self._owner.connections.discard(self)
         if self in self._owner.idle:
             self._owner.idle.remove(self)

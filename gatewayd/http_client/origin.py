@@ -3,6 +3,7 @@
 Owns no limit, no back-off and no meaning of an answer: they are its user's.
 """
 
+from math import inf
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,7 +18,8 @@ from twisted.internet.protocol import Factory, Protocol
 from gatewayd.config.host_names import ascii_host
 from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.reaching import known
-from gatewayd.core.tls import UnusableFile, WrongName, disliked
+from gatewayd.core.tls import Encrypted, RenewedOptions, UnusableFile, WrongName, disliked
+from gatewayd.http_client.answers import BadAnswer
 from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
@@ -81,6 +83,11 @@ class Origin:
         """Close every connection; each Deferred fires when one is closed."""
         return [connection.abandon() for connection in list(self.connections)]
 
+    def let_go(self) -> "list[Deferred[None]]":
+        """Close those that are idle, as `close` does, and from now on each of the others once it is answered."""
+        self.used_once_until = inf
+        return [connection.abandon() for connection in list(self.idle)]
+
     async def _connect(self, begun: float) -> ClientConnection:
         connection: ClientConnection = await _opened(self._clock, self._endpoint, self._factory, self.timeout)
         if self._tls:
@@ -92,6 +99,29 @@ class Origin:
                 connection.abandon()
                 raise
         return connection
+
+
+def origin_of(
+    clock: IReactorTime,
+    network: Any,
+    url: str,
+    *,
+    timeout: float,
+    idle: float = IDLE,
+    ca_file: str = "",
+    certificate: str = "",
+    private_key: str = "",
+) -> Origin:
+    """That of `url`, a URL of the operator's. Their files for its TLS are read again where they were renewed."""
+    parts = urlsplit(url)
+    addresses = HostAddresses()
+    endpoint = endpoint_of(addresses.network(network), parts.scheme, parts.netloc, timeout)
+    tls = parts.scheme == "https"
+    if tls:
+        host, _ = host_of(parts.netloc)
+        options = RenewedOptions(host, ca_file=ca_file, certificate=certificate, private_key=private_key)
+        endpoint = Encrypted(endpoint, options)
+    return Origin(clock, endpoint, tls=tls, addresses=addresses, timeout=timeout, idle=idle)
 
 
 async def knock(clock: IReactorTime, endpoint: IStreamClientEndpoint, timeout: float) -> None:
@@ -157,6 +187,8 @@ def reason(problem: BaseException, who: str, *, has_keys: bool = False) -> str:
     """
     if isinstance(problem, UnusableFile):
         return str(problem)
+    if isinstance(problem, BadAnswer):
+        return f"its answer is unreadable: {problem}"
     for kind, words in _REASONS:
         if isinstance(problem, kind):
             why = known(problem) if kind is error.ConnectError else ""

@@ -12,13 +12,10 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 
 from gatewayd.config import Provider
-from gatewayd.core import tls
 from gatewayd.core.errors import Down, NotWritten, Unanswered
-from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, BadAnswer, TooLarge
 from gatewayd.http_client.keepalive import CertificateRefused, ClientConnection, TooLate
-from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.requests import request
 from gatewayd.providers.health import Health
 from gatewayd.providers.templates import Asked
@@ -53,15 +50,16 @@ class Exchange:
         self._timeout = settings.timeout
         parts = urlsplit(settings.url)
         self._host = origin.host_header(parts.netloc)
-        addresses = HostAddresses()
         self._plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
-        self._origin = Origin(
+        self._origin = origin.origin_of(
             clock,
-            _endpoint(addresses.network(network), settings),
-            tls=parts.scheme == "https",
-            addresses=addresses,
+            network,
+            settings.url,
             timeout=settings.timeout,
             idle=IDLE,
+            ca_file=settings.ca_file,
+            certificate=settings.certificate,
+            private_key=settings.private_key,
         )
 
     def wait_for(self, timeout: float) -> None:
@@ -142,8 +140,6 @@ class Exchange:
         """Why there was no connection or no answer, in words that name nobody."""
         if isinstance(problem, TooLate):
             return f"no answer in {self._timeout:g} s"
-        if isinstance(problem, BadAnswer):
-            return f"its answer is unreadable: {problem}"
         return origin.reason(problem, "host", has_keys=True) or f"no answer: {type(problem).__name__}"
 
     def _failed(self, reason: str) -> Down:
@@ -170,15 +166,3 @@ class Exchange:
 def why_down(name: str, health: Health) -> str:
     """That it is down, and why, for a message's timeline."""
     return f"{name} is down: {health.trouble}" if health.trouble else f"{name} is down"
-
-
-def _endpoint(network: Any, settings: Provider) -> Any:
-    parts = urlsplit(settings.url)
-    plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
-    if parts.scheme != "https":
-        return plain
-    host, _ = origin.host_of(parts.netloc)
-    options = tls.RenewedOptions(
-        host, ca_file=settings.ca_file, certificate=settings.certificate, private_key=settings.private_key
-    )
-    return tls.Encrypted(plain, options)

@@ -11,12 +11,11 @@ from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-import treq
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, ITCPTransport
 from twisted.protocols.policies import WrappingFactory
-from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 from twisted.web.resource import Resource
@@ -180,7 +179,7 @@ class Smartico:
             headers.addRawHeader("Authorization", secret)
         producer = FileBodyProducer(BytesIO(body))
         response: IResponse = await self._agent.request(method, url.encode(), headers, producer)
-        content: bytes = await treq.content(response)
+        content: bytes = await readBody(response)
         try:
             answer = msgspec.json.decode(content)
         except msgspec.DecodeError:
