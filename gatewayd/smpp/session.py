@@ -7,6 +7,7 @@ after each call and calls `tick` at `when()`.
 
 from collections.abc import Callable
 from enum import StrEnum
+from itertools import takewhile
 
 from msgspec import Struct
 
@@ -23,13 +24,14 @@ from gatewayd.smpp.events import (
     SubmitAnswered,
     SubmitUnanswered,
 )
+from gatewayd.smpp.nacks import Nack, Nacks
 
 LAST_SEQUENCE = 0x7FFFFFFF
 LATE_KEPT = 10_000
 """Submits whose answer came too late are remembered up to this number: a late answer is still evidence."""
 
 _NOBODYS = 0
-"""The sequence number of a generic_nack whose writer could not read ours: what alone may be meant is."""
+"""The sequence number of a generic_nack whose writer could not read ours."""
 
 UNANSWERED_LEAST, UNANSWERED_MOST = 5, 50
 """A peer that leaves a window of submits in a row unanswered is bound anew; no window counts for less or more."""
@@ -89,8 +91,7 @@ class SmppSession:
         self._pending: dict[int, tuple[object, float]] = {}  # submits on the wire: token, written at
         self._late: dict[int, tuple[object, float]] = {}  # those that were given up, the same
         self._unanswered_in_a_row = 0
-        self._nacks: list[int] = []  # the statuses of nobody's nacks, of which it is not known yet what they answer
-        self._may_be_nacked: set[int] = set()  # the submits that these may answer
+        self._nacks = Nacks()
         self._bind_sequence = 0
         self._unbind_sequence = 0
         self._phase_ends = now + timers.bind  # unless the phase, or the peer's good-bye, is over before
@@ -149,14 +150,14 @@ class SmppSession:
         self._out.append(numbered(octets, sequence))
         return sequence
 
-    def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> list[Event]:
+    def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int, now: float) -> list[Event]:
         """Answer a `RequestCame`; silently nothing after the end, when nobody reads it any more.
 
         Where the peer waits for our good-bye, the last answer brings `Closed`.
         """
         events: list[Event] = []
         if self.phase is not Phase.CLOSED:
-            self._out.append(encode(smpp.response_to(request, status)))
+            self._reply(smpp.response_to(request, status), now)
             self._owed_answers -= 1
             self._farewell_if_done(events)
         return events
@@ -267,7 +268,7 @@ class SmppSession:
         try:
             pdu, flaw = smpp.read(octets)
         except BodyError as error:
-            self._refuse(error, events)
+            self._refuse(error, now, events)
             return
         match pdu:
             case smpp.SubmitSmResp():
@@ -279,9 +280,9 @@ class SmppSession:
                     self._owed_answers += 1
                     events.append(RequestCame(pdu, flaw))
                 else:
-                    self._out.append(encode(smpp.response_to(pdu, Status.RINVBNDSTS)))
+                    self._reply(smpp.response_to(pdu, Status.RINVBNDSTS), now)
             case smpp.EnquireLink():
-                self._out.append(encode(smpp.EnquireLinkResp(pdu.sequence)))
+                self._reply(smpp.EnquireLinkResp(pdu.sequence), now)
             case smpp.EnquireLinkResp():
                 self._enquiry = 0
             case smpp.BindResp():
@@ -298,19 +299,23 @@ class SmppSession:
             case smpp.AlertNotification() | smpp.Outbind():
                 events.append(Noticed(type(pdu).__name__))
             case _:
-                self._unknown(octets, pdu.sequence, events)
+                self._unknown(octets, pdu.sequence, now, events)
 
-    def _refuse(self, error: BodyError, events: list[Event]) -> None:
+    def _reply(self, answer: smpp.Pdu, now: float) -> None:
+        self._nacks.we_answered(answer, now)
+        self._out.append(encode(answer))
+
+    def _refuse(self, error: BodyError, now: float, events: list[Event]) -> None:
         """A request whose body cannot be read: it is answered with the reason, and the session stays up."""
         events.append(Noticed(f"unreadable {smpp.command_name(error.command_id)}"))
         if error.command_id not in (Command.ALERT_NOTIFICATION, Command.OUTBIND):
-            self._out.append(encode(smpp.GenericNack(error.sequence, error.status)))
+            self._reply(smpp.GenericNack(error.sequence, error.status), now)
 
-    def _unknown(self, octets: bytes, sequence: int, events: list[Event]) -> None:
+    def _unknown(self, octets: bytes, sequence: int, now: float, events: list[Event]) -> None:
         command_id = int.from_bytes(octets[4:8], "big")
         events.append(Noticed(f"unexpected {smpp.command_name(command_id)}"))
         if not command_id & smpp.RESPONSE:
-            self._out.append(encode(smpp.GenericNack(sequence, Status.RINVCMDID)))
+            self._reply(smpp.GenericNack(sequence, Status.RINVCMDID), now)
 
     def _bind_answered(self, pdu: smpp.BindResp, events: list[Event]) -> None:
         if self.phase is not Phase.BINDING:
@@ -346,22 +351,30 @@ class SmppSession:
         self._close("the peer unbound", events, clean=True)
 
     def _nacked(self, pdu: smpp.GenericNack, now: float, events: list[Event]) -> None:
-        sequence = pdu.sequence
-        if sequence in self._pending or sequence in self._late:
-            # A nack with status 0 contradicts itself; it is no acceptance.
-            self._answered(sequence, pdu.status or Status.RINVCMDID, b"", now, events)
+        # A nack with status 0 contradicts itself; it is no acceptance.
+        sequence, status = pdu.sequence, pdu.status or Status.RINVCMDID
+        named = sequence in self._pending or sequence in self._late
+        if named and not self._nacks.may_mean_an_answer(sequence, status):
+            self._answered(sequence, status, b"", now, events)
         elif self.phase is Phase.BINDING and sequence in (self._bind_sequence, _NOBODYS):
-            self._bind_refused(pdu.status or Status.RINVCMDID, events)
+            self._bind_refused(status, events)
         elif self.phase is Phase.UNBINDING and sequence in (self._unbind_sequence, _NOBODYS):
             self._close("unbind was answered by generic_nack", events, clean=True)
         elif self._enquiry and sequence in (self._enquiry, _NOBODYS):
             self._enquiry = 0
-        elif sequence == _NOBODYS and (self._pending or self._late):
-            self._nacks.append(pdu.status or Status.RINVCMDID)
-            self._may_be_nacked.update(self._pending, self._late)
-            self._tell_who_is_nacked(now, events)
         else:
-            events.append(Noticed(f"generic_nack {smpp.status_name(pdu.status)} to nothing of ours"))
+            self._nacks.came(Nack(now, status), self._may_be_meant(sequence, now), 2 * self.timers.response)
+            events.append(Noticed(f"generic_nack {smpp.status_name(pdu.status)} to nothing of ours, or in doubt"))
+
+    def _may_be_meant(self, sequence: int, now: float) -> dict[int, float]:
+        """The submits that a nack with this number may mean, and when each was written: nobody's may mean late ones."""
+        if sequence in self._pending:
+            return {sequence: self._pending[sequence][1]}
+        if sequence != _NOBODYS:
+            return {}
+        since = now - 2 * self.timers.response
+        late = takewhile(lambda item: item[1][1] >= since, reversed(self._late.items()))
+        return {each: sent_at for each, (_, sent_at) in (*late, *self._pending.items())}
 
     def _answered(self, sequence: int, status: int, message_id: bytes, now: float, events: list[Event]) -> None:
         waiting = self._pending.pop(sequence, None)
@@ -374,18 +387,8 @@ class SmppSession:
         self._unanswered_in_a_row = 0
         token, sent_at = waiting
         events.append(SubmitAnswered(token, status, message_id, late, now - sent_at))
-        self._may_be_nacked.discard(sequence)
-        self._tell_who_is_nacked(now, events)
+        self._nacks.answered(sequence)
         self._farewell_if_done(events)
-
-    def _tell_who_is_nacked(self, now: float, events: list[Event]) -> None:
-        """Once no more submits are left than there are nobody's nacks, these answer them: all others have theirs."""
-        if not self._nacks or len(self._may_be_nacked) > len(self._nacks):
-            return
-        nacks, nacked = self._nacks, sorted(self._may_be_nacked)
-        self._nacks, self._may_be_nacked = [], set()
-        for sequence, status in zip(nacked, nacks, strict=False):
-            self._answered(sequence, status, b"", now, events)
 
     # Ends -----------------------------------------------------------------------------------------------------
 
@@ -395,17 +398,29 @@ class SmppSession:
             sequence, (token, sent_at) = next(iter(self._pending.items()))
             if now < sent_at + self.timers.response:
                 return
-            del self._pending[sequence]
+            if self._gets_no_answer(sequence, "submit_sm was not answered in time", events):
+                continue
             self._unanswered_in_a_row += 1
             self._late[sequence] = (token, sent_at)
             if len(self._late) > LATE_KEPT:
                 del self._late[next(iter(self._late))]
-            events.append(SubmitUnanswered(token, "submit_sm was not answered in time"))
+
+    def _gets_no_answer(self, sequence: int, reason: str, events: list[Event], *, in_order: bool = True) -> bool:
+        """Its time is over; where it ends in order, whether a nack was its answer after all."""
+        token, sent_at = self._pending.pop(sequence)
+        nack = self._nacks.verdict(sequence) if in_order else None
+        if nack is None:
+            events.append(SubmitUnanswered(token, reason + self._nacks.words(sequence)))
+            return False
+        self._unanswered_in_a_row = 0
+        events.append(SubmitAnswered(token, nack.status, b"", False, nack.at - sent_at))
+        return True
 
     def _close(self, reason: str, events: list[Event], *, clean: bool = False) -> None:
         self.phase = Phase.CLOSED
-        lost, self._pending = self._pending, {}
-        events.extend(SubmitUnanswered(token, reason) for token, _ in lost.values())
+        for sequence in list(self._pending):
+            # Who says good-bye had time to answer before; who is cut off may have had an answer on its way.
+            self._gets_no_answer(sequence, reason, events, in_order=self._owed_unbind is not None)
         events.append(Closed(reason, clean))
 
     def _next_sequence(self) -> int:

@@ -138,7 +138,7 @@ class Wire(Dialled):
 
     def answer(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
         """Answer a receipt or text, where the session still lives."""
-        events = self.session.answer(request, status)
+        events = self.session.answer(request, status, self._clock.seconds())
         if events:
             self._done(events)
         else:

@@ -120,41 +120,143 @@ def test_generic_nack_answers_the_submit_it_names() -> None:
     assert event.status != 0
 
 
-def test_a_nack_of_nothing_answers_the_only_submit_that_waits() -> None:
-    """Who finds a PDU too long reads no sequence number of it; of several it is the one that gets no other answer."""
-    nack = encode(smpp.GenericNack(0, Status.RINVCMDLEN))
+NACK = encode(smpp.GenericNack(0, Status.RINVCMDLEN))
+DOUBT = "; ESME_RINVCMDLEN came by a generic_nack that names no submit and may mean this one"
+
+
+def ends_of(session: SmppSession, until: float) -> list[Event]:
+    """What becomes of the submits by `until`, of a peer that is heard and answers none of them."""
+    session.received(encode(smpp.EnquireLinkResp(9)), until - 1)
+    events = session.tick(until)
+    session.received(encode(smpp.EnquireLinkResp(9)), until)
+    return events
+
+
+def test_a_nack_of_nothing_answers_the_only_submit_that_waits_once_its_time_is_over() -> None:
+    """Who finds a PDU too long reads no sequence number of it; what else it may be its own answer would show."""
     session = bound()
     session.submit(SUBMIT, "a", 0.0)
-    assert session.received(nack, 1.0) == [SubmitAnswered("a", Status.RINVCMDLEN, b"", False, 1.0)]
-    for token in "bcd":
-        session.submit(SUBMIT, token, 2.0)
-    assert session.received(nack, 2.0) == []
-    session.submit(SUBMIT, "e", 2.0)
-    assert session.received(encode(smpp.SubmitSmResp(5, 0, b"d")), 2.0) == [SubmitAnswered("d", 0, b"d")]
-    assert session.received(nack, 2.0) == []
-    assert session.received(encode(smpp.SubmitSmResp(4, 0, b"c")), 2.0) == [
-        SubmitAnswered("c", 0, b"c"),
-        SubmitAnswered("b", Status.RINVCMDLEN),
-        SubmitAnswered("e", Status.RINVCMDLEN),
-    ]
-    assert isinstance(session.received(nack, 2.0)[0], Noticed)
+    assert [type(event) for event in session.received(NACK, 1.0)] == [Noticed]
+    assert ends_of(session, 60.0) == [SubmitAnswered("a", Status.RINVCMDLEN, b"", False, 1.0)]
     assert session.phase is Phase.BOUND
 
 
-def test_a_nack_of_nothing_may_answer_an_enquire_link_or_a_submit_that_was_given_up() -> None:
+def test_a_nack_of_nothing_takes_no_answer_away() -> None:
+    """An SMSC that nacks what it took, or something else of ours, is heard; its next nack shows nothing."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.received(NACK, 1.0)
+    assert session.received(encode(smpp.SubmitSmResp(2, 0, b"a")), 2.0) == [SubmitAnswered("a", 0, b"a", False, 2.0)]
+    session.submit(SUBMIT, "b", 3.0)
+    session.received(NACK, 4.0)
+    assert ends_of(session, 63.0) == [SubmitUnanswered("b", f"submit_sm was not answered in time{DOUBT}")]
+
+
+def test_of_several_submits_those_are_nacked_that_get_no_other_answer() -> None:
+    """As many nacks of nothing as submits without an answer are theirs, in their order."""
+    session = bound()
+    for token in "abc":
+        session.submit(SUBMIT, token, 2.0)
+    session.received(NACK, 3.0)
+    session.submit(SUBMIT, "d", 4.0)
+    session.received(encode(smpp.GenericNack(0, Status.RINVCMDID)), 5.0)
+    session.received(encode(smpp.SubmitSmResp(4, 0, b"c")) + encode(smpp.SubmitSmResp(2, 0, b"a")), 6.0)
+    assert ends_of(session, 62.0) == [SubmitAnswered("b", Status.RINVCMDLEN, b"", False, 1.0)]
+    assert ends_of(session, 64.0) == [SubmitAnswered("d", Status.RINVCMDID, b"", False, 1.0)]
+
+
+def test_of_more_submits_without_answer_than_nacks_none_is_known_to_be_nacked() -> None:
+    """One of them may have been taken."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.submit(SUBMIT, "b", 0.0)
+    session.received(NACK, 1.0)
+    reason = f"submit_sm was not answered in time{DOUBT}"
+    assert ends_of(session, 60.0) == [SubmitUnanswered("a", reason), SubmitUnanswered("b", reason)]
+
+
+def test_a_nack_that_came_before_a_submit_does_not_mean_it() -> None:
+    """What it meant has its answer, so that it meant something else of ours."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.received(NACK, 1.0)
+    session.submit(SUBMIT, "b", 2.0)
+    session.submit(SUBMIT, "c", 2.0)
+    session.received(NACK, 3.0)
+    session.received(encode(smpp.SubmitSmResp(2, 0, b"a")), 4.0)
+    assert {type(event) for event in ends_of(session, 62.0)} == {SubmitUnanswered}
+
+
+def test_a_nack_of_nothing_may_mean_an_enquire_link_or_a_submit_that_was_given_up() -> None:
     """What may be meant besides keeps a submit unanswered: it may have been taken."""
-    nack = encode(smpp.GenericNack(0, Status.RINVCMDID))
     session = bound()
     session.tick(30.0)
     session.submit(SUBMIT, "a", 30.0)
-    assert session.received(nack, 31.0) == []
-    session.received(encode(smpp.EnquireLinkResp(9)), 80.0)
-    assert session.tick(90.0) == [SubmitUnanswered("a", "submit_sm was not answered in time")]
-    session.received(encode(smpp.EnquireLinkResp(4)), 90.0)
+    assert session.received(NACK, 31.0) == []
+    assert ends_of(session, 90.0) == [SubmitUnanswered("a", "submit_sm was not answered in time")]
     session.submit(SUBMIT, "b", 91.0)
-    assert session.received(nack, 91.0) == []
-    late = session.received(encode(smpp.SubmitSmResp(5, 0, b"b")), 92.0)
-    assert late == [SubmitAnswered("b", 0, b"b", False, 1.0), SubmitAnswered("a", Status.RINVCMDID, b"", True, 62.0)]
+    session.received(NACK, 92.0)
+    assert [type(event) for event in ends_of(session, 151.0)] == [SubmitUnanswered]
+    session.submit(SUBMIT, "c", 230.0)
+    session.received(NACK, 231.0)
+    assert ends_of(session, 290.0) == [SubmitAnswered("c", Status.RINVCMDLEN, b"", False, 1.0)]
+
+
+def test_a_nack_soon_after_our_first_answer_of_a_kind_may_mean_that() -> None:
+    """A receipt's answer, that to enquire_link or to an unknown PDU; one that was taken long ago is taken always."""
+    for request in (smpp.DeliverSm(3), smpp.DataSm(3), smpp.EnquireLink(3), smpp.Raw(3, 0, 0x00010200)):
+        for nacked_at, outcome in ((9.9, SubmitUnanswered), (10.1, SubmitAnswered)):
+            session = bound()
+            for event in session.received(encode(request), 0.0):
+                if isinstance(event, RequestCame):
+                    session.answer(event.pdu, 0, 0.0)
+            session.submit(SUBMIT, "a", 5.0)
+            session.received(NACK, nacked_at)
+            assert [type(event) for event in ends_of(session, 65.0)] == [outcome]
+
+
+def test_who_nacks_what_is_no_submit_is_not_believed_of_one() -> None:
+    """A nack of nothing while nothing waits, or with a number that is nobody's, is of something else; so are others."""
+    for sequence in (0, 77):
+        session = bound()
+        session.received(encode(smpp.GenericNack(sequence, Status.RINVCMDID)), 0.0)
+        session.submit(SUBMIT, "a", 1.0)
+        session.received(NACK, 2.0)
+        assert [type(event) for event in ends_of(session, 61.0)] == [SubmitUnanswered]
+
+
+def test_a_nack_by_number_may_mean_our_answer_to_the_peers_request_of_that_number() -> None:
+    """Both sides count from 1: a submit whose number is that of a receipt keeps waiting for an answer of its own."""
+    for nack, at_once in ((Status.RINVCMDID, []), (Status.RTHROTTLED, [SubmitAnswered("a", Status.RTHROTTLED)])):
+        session = bound()
+        (came,) = session.received(encode(smpp.DeliverSm(2)), 0.0)
+        assert isinstance(came, RequestCame)
+        session.answer(came.pdu, 0, 0.0)
+        session.submit(SUBMIT, "a", 50.0)
+        events = session.received(encode(smpp.GenericNack(2, nack)), 50.0)
+        assert [event for event in events if not isinstance(event, Noticed)] == at_once
+    session = bound()
+    session.received(encode(smpp.EnquireLink(2)), 0.0)
+    session.submit(SUBMIT, "a", 50.0)
+    session.received(encode(smpp.GenericNack(2, Status.RINVCMDID)), 51.0)
+    assert ends_of(session, 110.0) == [SubmitAnswered("a", Status.RINVCMDID, b"", False, 1.0)]
+
+
+def test_a_nack_of_nothing_is_believed_at_the_peers_good_bye_but_of_none_that_breaks_off() -> None:
+    """jSMPP's servers nack what is too long, unbind, and close: what else they took they have answered by then."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.submit(SUBMIT, "b", 0.0)
+    session.received(NACK + encode(smpp.Unbind(1)), 1.0)
+    session.received(encode(smpp.SubmitSmResp(2, 0, b"a")), 1.5)
+    assert session.connection_lost("gone") == [
+        SubmitAnswered("b", Status.RINVCMDLEN, b"", False, 1.0),
+        Closed("gone", clean=True),
+    ]
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.received(NACK, 1.0)
+    assert session.connection_lost("gone") == [SubmitUnanswered("a", f"gone{DOUBT}"), Closed("gone")]
 
 
 def test_a_submit_without_answer_is_unknown_and_a_late_answer_still_counts() -> None:
@@ -245,7 +347,7 @@ def test_receipts_wait_for_their_answer() -> None:
         (event,) = session.received(encode(form(0x90000001, source_addr=b"44")), 0.0)
         assert isinstance(event, RequestCame)
         assert told(session) == []
-        session.answer(event.pdu, Status.RX_T_APPN)
+        session.answer(event.pdu, Status.RX_T_APPN, 0.0)
         assert told(session) == [resp(0x90000001, Status.RX_T_APPN)]
 
 
@@ -264,7 +366,7 @@ def test_a_receipt_that_overtakes_the_answer_to_the_bind_is_taken() -> None:
     came, bound_now = session.received(encode(smpp.DeliverSm(3)) + encode(smpp.BindResp(1, 0)), 0.0)
     assert isinstance(came, RequestCame)
     assert isinstance(bound_now, Bound)
-    session.answer(came.pdu, Status.ROK)
+    session.answer(came.pdu, Status.ROK, 0.0)
     assert told(session) == [smpp.DeliverSmResp(3)]
 
 
@@ -288,7 +390,7 @@ def test_a_receipt_whose_lengths_lie_is_handed_over_as_far_as_it_goes() -> None:
     (came,) = session.received(broken, 0.0)
     assert isinstance(came, RequestCame)
     assert came.flaw
-    session.answer(came.pdu, Status.ROK)
+    session.answer(came.pdu, Status.ROK, 0.0)
     assert told(session) == [smpp.DeliverSmResp(5)]
 
 
@@ -378,9 +480,9 @@ def test_the_peers_unbind_waits_for_our_answers_too() -> None:
     assert unbinds == PeerUnbinds()
     assert told(session) == []
     assert isinstance(first, RequestCame)
-    assert session.answer(first.pdu, 0) == []
+    assert session.answer(first.pdu, 0, 0.0) == []
     assert isinstance(second, RequestCame)
-    assert session.answer(second.pdu, 0) == [Closed("the peer unbound", True)]
+    assert session.answer(second.pdu, 0, 0.0) == [Closed("the peer unbound", True)]
     assert told(session) == [smpp.DeliverSmResp(7), smpp.DataSmResp(8), smpp.UnbindResp(9)]
 
 
@@ -446,7 +548,7 @@ def test_the_peers_own_sequence_numbers_may_be_any() -> None:
         assert session.outgoing() == encode(smpp.EnquireLinkResp(number))
         (event,) = session.received(encode(smpp.DeliverSm(number, short_message=b"hello")), 1.0)
         assert isinstance(event, RequestCame)
-        session.answer(event.pdu, 0)
+        session.answer(event.pdu, 0, 0.0)
         assert session.outgoing() == encode(smpp.DeliverSmResp(number))
 
 
