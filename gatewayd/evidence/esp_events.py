@@ -7,16 +7,16 @@ prove and read, and amazon.py fetches what SES is proven by.
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, DeferredList, DeferredSemaphore
+from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd import config
 from gatewayd.config.esp import ESP_NEEDS
+from gatewayd.core.at_once import all_at_once
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import Claim, EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Channel, Evidence
@@ -115,7 +115,6 @@ class EspEvents:
         self._amazon = Amazon(clock, fetch)
         self._meter = meter
         self._troubles = troubles
-        self._at_work = DeferredSemaphore(_AT_ONCE)
 
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
         """Use these tables from now on."""
@@ -226,20 +225,27 @@ class EspEvents:
             else:
                 self._meter.evidence(name, _word(news[key][1]), "ignored")
         done: list[str] = []
+        failures: list[Exception] = []
+        waiting = iter(of_message.values())
 
-        def record(of_one: list[str]) -> Deferred[None]:
-            return Deferred.fromCoroutine(self._record(name, [(key, *news[key]) for key in of_one], done))
+        async def record_in_turn() -> None:
+            # A loop: thousands that fail at once, for Redis is gone, would as Deferreds each end within the other's.
+            for of_one in waiting:
+                try:
+                    await self._record(name, [(key, *news[key]) for key in of_one], done)
+                except CancelledError:
+                    raise
+                except Exception as failure:
+                    failures.append(failure)
 
-        running = [self._at_work.run(record, of_one) for of_one in of_message.values()]
-        results: Any = await DeferredList(running, consumeErrors=True)
+        await all_at_once(record_in_turn() for _ in range(min(_AT_ONCE, len(of_message))))
         # Only now: a crash in between tells them again, which the transition table ignores.
         await self._claims.keep(done, REMEMBERED)
         durable = set(done)
         if undone := [key for of_one in of_message.values() for key in of_one if key not in durable]:
             await self._claims.release(undone)
-        for succeeded, result in results:
-            if not succeeded:
-                result.raiseException()
+        if failures:
+            raise failures[0]
         if Claim.ANOTHERS in claims.values():
             raise TemporaryFailure("another request is recording the same event")
 

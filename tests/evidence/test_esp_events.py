@@ -291,6 +291,21 @@ def test_a_large_batch_is_taken_whole() -> None:
     assert {evidence.message_id for evidence in world.took} == set(ids)
 
 
+def test_with_the_store_gone_amid_a_large_batch_the_provider_comes_again() -> None:
+    """What waits for its turn then fails at once, one behind the other; thousands of them are answered as one is."""
+    world = World(mailjet=esp())
+    ids = [str(uuid.UUID(int=number, version=4)) for number in range(MOST_EVENTS)]
+    world.hold = held = Deferred()
+    body = json.dumps([mailjet(message_id=one) for one in ids]).encode()
+    transport = world.send("POST", f"/esp/mailjet/{PATH}", body)
+    world.hold, world.store.down = None, True
+    held.callback(None)
+    assert Reply(transport.value()).status == 503
+    world.store.down = False
+    assert world.post("mailjet", body).status == 200
+    assert {evidence.message_id for evidence in world.took} == set(ids)
+
+
 def test_a_batch_costs_time_in_proportion_to_its_events() -> None:
     """Ten times as many take about ten times as long, and nobody else waits a second for their end."""
 
