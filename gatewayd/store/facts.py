@@ -55,14 +55,15 @@ class Facts(StorePart):
         return result.decode(), message_id.decode()
 
     async def _record_receipt(self, receipt: Receipt, payload: str, park: bool, by_number: bool) -> list[bytes]:
+        place = lists.bucket_of_remote(receipt.smsc, receipt.remote_ids[0]) if receipt.remote_ids else ("", "")
         reply: bytes = await self._run(
             "record_receipt",
             receipt.smsc,
             list(receipt.remote_ids),
-            [part for remote in receipt.remote_ids for part in lists.bucket_of_remote(receipt.smsc, remote)],
+            *place,
             receipt.event or "",
             receipt.detail,
-            list(receipt.number_hashes),
+            " ".join(receipt.number_hashes),
             int(park),
             payload,
             int(receipt.parked_as != ""),
@@ -126,8 +127,12 @@ class Facts(StorePart):
         return await self._end_report(job, reason, rows.effort(waited, tries))
 
     async def _end_report(self, job: ReportJob, reason: str = "", effort: str = "") -> ReportJob | None:
-        item = job.message_id, LETTERS[job.status], job.lease, reason, effort, lists.packed(job.message_id), job.label
-        stood = job.stood.split(" ") if job.stood else ("", "", "")
+        letter = LETTERS[job.status]
+        stood: tuple[Any, ...] = "", "", "", ""
+        if job.stood:
+            since, age, head = job.stood.split(" ")
+            stood = int(since) - int(age), age, head, f"{head}{letter} {since} {self._link.arguments.boot}{job.lease}"
+        item = job.message_id, letter, job.lease, reason, effort, lists.packed(job.message_id), job.label
         row = await self._run("end_report", *item, *stood)
         return rows.job(row, self._moments) if row else None
 

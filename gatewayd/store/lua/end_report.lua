@@ -1,6 +1,7 @@
 -- A status was heard, or given up: the message's next one, if any, stays leased.
 -- item    id letter lease dead-reason('' heard) effort(of a dead one: how long and how often it was tried)
---         packed-id label since age head(of the report; all three '' where it has none)
+--         packed-id label, and of a report that says them accepted-at(ms) age(when it was queued) head untold(where the
+--         message stood while it was to be told, and where it does once it was heard); all of them '' where it says none
 -- reply   the next report or false
 -- holds   what is to be told only ever loses its head, and only to who told it: that it was heard is a fact, whoever
 --         holds the lease by now; but the next one is told by the holder alone

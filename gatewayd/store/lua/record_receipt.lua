@@ -1,6 +1,6 @@
 -- A delivery receipt: find its message by any of the id's forms, or by its number, and fold its segment in.
--- item    smsc ids places(bucket and beginning of an entry, of each id behind the other) event('' settles nothing) detail
---         number-hashes park(0|1) payload(of one that was parked, as it was; '' of one that is said for the first time)
+-- item    smsc ids(the likeliest first) bucket and beginning of an entry(of that one) event('' settles nothing) detail
+--         number-hashes(with spaces between them) park(0|1) payload(of one that was parked, as it was; '' of one that is said for the first time)
 --         was-parked(0|1) report-lease by-number(0|1) wording('' for none)
 -- reply   a line each: result, message id, and where there is one the report. Results: moved ignored parked unknown
 --         sent(it shows that all was taken) payload(it is to be parked: say it once more with what is to be kept)
@@ -70,21 +70,21 @@ end
 
 -- By its id: the message, the segment, and whether others to that number bear the id; or what the likeliest form names
 -- where the number is another one.
-local function by_id(smsc, remotes, places, numbers, wording)
+local function by_id(smsc, remotes, bucket, tag, numbers, wording)
   local stranger
   -- As nearly all are: the only one of today that bears the likeliest form, and to this number.
-  local id, segment = looked_for_already(places[1], places[2])
+  local id, segment = looked_for_already(bucket, tag)
   local only = id and record_of(id)
   if only and is_to(numbers, only.address_hash) then return only, segment, false end
   for rank, remote in ipairs(remotes) do
     local rivals, more = {}, nil
-    each_named(smsc, remote, places[2 * rank - 1], places[2 * rank], function(id, segment)
+    each_named(smsc, remote, function(id, segment)
       local one = record_of(id)
       if more then more = more - 1 end
       if not one then return more end
       -- Ids of other forms, and of other nodes, can collide: the message to this number goes first.
       local sure = is_to(numbers, one.address_hash)
-      if sure or #rivals == 0 and (#numbers == 0 or one.address_hash == '') then
+      if sure or #rivals == 0 and (numbers == '' or one.address_hash == '') then
         rivals[#rivals + 1] = {message = one, segment = segment}
         more = sure and wording ~= '' and (more or RIVALS) or 0
       elseif rank == 1 then
@@ -142,7 +142,7 @@ local function by_number_of(smsc, numbers, came_at, patient)
     if m and states[m.state] and m.route == smsc and was_marked_before(m.marked_at, came_at) then found = m end
     return m and WAITING[m.state]
   end
-  for _, number in ipairs(numbers) do
+  for number in string.gmatch(numbers, '%S+') do
     local unanswered, latest = KEY.unanswered .. number, latest_to(number)
     local latest_one = latest and record_of(latest)
     ours = ours or latest
@@ -160,19 +160,19 @@ end
 -- Whether a receipt for one of these numbers is to be looked at now: it came before a new one.
 local function is_one_due(numbers)
   for _, payload in ipairs(call('ZRANGEBYSCORE', KEY.parked, '-inf', now, 'LIMIT', 0, 500)) do
-    for _, number in ipairs(numbers) do if find(payload, number, 1, true) then return true end end
+    for number in string.gmatch(numbers, '%S+') do if find(payload, number, 1, true) then return true end end
   end
   return false
 end
 
-local function each(smsc, remotes, places, event, detail, numbers, may_park, payload, was_parked, report_lease, by_number,
-  wording)
+local function each(smsc, remotes, bucket, tag, event, detail, numbers, may_park, payload, was_parked, report_lease,
+  by_number, wording)
   -- Nothing could be named, nor found again.
   if #remotes == 0 then return receipt_reply('unknown', '') end
   local came_at = was_parked == 1 and tonumber(string.match(payload, '^(%d+)|')) or NOW
   -- Set back since, the clock doesn't tell how long it has waited; a look was put off until then.
   local is_old = NOW - came_at >= 10000 or came_at > NOW
-  local m, segment, has_rivals, stranger = by_id(smsc, remotes, places, numbers, wording)
+  local m, segment, has_rivals, stranger = by_id(smsc, remotes, bucket, tag, numbers, wording)
   -- What bears its id ended by another receipt; an SMSC that gives an id twice may do so again.
   local by = m and segment and event ~= '' and wording ~= '' and not is_open(m, segment) and is_to(numbers, m.address_hash)
     and (ended_by(m, segment) or GUESSED)
@@ -229,7 +229,7 @@ local function each(smsc, remotes, places, event, detail, numbers, may_park, pay
     -- Found by its number it names no segment. Brought or looked up again, it must not count for the next one too.
     segment = outcomes and find(outcomes, '.', awaited, true) or outcomes and find(outcomes, '.', 1, true) or 1
     local named = false
-    each_named(smsc, remotes[1], places[1], places[2], function(other)
+    each_named(smsc, remotes[1], function(other)
       named = other == id
       return named and 0 or nil
     end)

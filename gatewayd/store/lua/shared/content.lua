@@ -24,9 +24,13 @@ local function further(name, last, number)
   if number <= last then return name .. string.char(ZERO + number), further(name, last, number + 1) end
 end
 
--- The fields of what only a waiting message has to say, which it does in so many itself, or nil.
+-- The fields of what only a waiting message has to say, which it does in so many itself, or nil. Most of a call say as much.
+local fields_of = {}
 local function content_fields(key, inside)
-  if inside then return FIELD.content, further(FIELD.content, inside - 1, 1) end
+  if inside then
+    fields_of[inside] = fields_of[inside] or {FIELD.content, further(FIELD.content, inside - 1, 1)}
+    return unpack(fields_of[inside])
+  end
   local envelope = call('HGET', key, FIELD.envelope)
   if not envelope then return FIELD.content end
   return FIELD.content, FIELD.envelope, further(FIELD.envelope, #envelope > 60 and 7 or 0, 1)

@@ -3,5 +3,5 @@ local said
 local function all_heard_before(number)
   if said == number then return end
   said = number
-  call('SET', KEY.heard .. BOOT, number, 'EX', 3600)
+  call('SET', KEY.heard .. BOOT, number, 'EX', '3600')
 end

@@ -1,5 +1,4 @@
--- Whether this hash is one of the receipt's number, which may have been named under a previous key.
+-- Whether this hash is one of the receipt's number, which may have been named under a previous key. All are of one length.
 local function is_to(numbers, address)
-  for _, number in ipairs(numbers) do if number == address then return true end end
-  return false
+  return address and #address > 0 and find(numbers, address, 1, true)
 end

@@ -28,7 +28,7 @@ end
 local function take_step(id, step, to_tell, whose, accepted_at, event, words, report_lease)
   local key = KEY.message .. id
   local label, channel, callback = label_of(key, whose)
-  local age = string.format('%d', NOW - accepted_at)
+  local age = as_text(NOW - accepted_at)
   count(label, channel, step.new, 1)
   if not WAITING[step.old] then count(label, channel, step.old, -1) end
   if step.letter == ACCEPTED then count(label, channel, 'handed', 1) end

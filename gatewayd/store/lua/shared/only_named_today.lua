@@ -1,7 +1,7 @@
 -- The message and segment that are the only ones of today in this bucket under entries that begin so; nil for none and for
 -- several.
 local function only_named_today(bucket, tag)
-  if not bucket then return nil end
+  if bucket == '' then return nil end
   local list = call('GET', KEY.remotes .. today() .. ':' .. bucket)
   local at = list and find(list, tag, 1, true)
   if not at or (at - 1) % 25 ~= 0 or find(list, tag, at + 1, true) then return nil end

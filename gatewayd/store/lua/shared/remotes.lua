@@ -6,8 +6,9 @@ end
 
 -- Visit the messages and segments that an SMSC's id names, the latest first; `visit` says what that of each_listed does.
 -- Nodes of one account may count alike, and a counter begins anew: what another message was known by stays. They are
--- listed in this bucket, under entries that begin with the tag.
-local function each_named(smsc, remote, bucket, tag, visit)
+-- listed in one bucket, under entries that begin with one tag.
+local function each_named(smsc, remote, visit)
+  local bucket, tag = place_of(hash_of(smsc, remote))
   local seen, more = {}, nil
   local function new(id, segment)
     if not seen[id] then seen[id], more = true, visit(id, segment) end

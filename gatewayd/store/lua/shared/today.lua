@@ -1,2 +1,3 @@
 -- The number of this day, as text.
-local function today() return as_text(math.floor(NOW / DAY)) end
+local TODAY = as_text(math.floor(NOW / DAY))
+local function today() return TODAY end

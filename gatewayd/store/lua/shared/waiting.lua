@@ -3,5 +3,5 @@ local more_waiting = 0
 local function count_waiting(by) more_waiting = more_waiting + by end
 
 at_end[#at_end + 1] = function()
-  if more_waiting ~= 0 then call('INCRBY', KEY.waiting, more_waiting) end
+  if more_waiting ~= 0 then call('INCRBY', KEY.waiting, as_text(more_waiting)) end
 end

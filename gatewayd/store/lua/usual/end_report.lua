@@ -3,15 +3,17 @@
 local GOES_SOONER = goes_sooner()
 
 -- What was queued behind it meanwhile is told next, by this process, too. Result: nil where there is no such thing.
-local function next_one(id, key, standing, letter, lease, since, age, heard)
+local function next_one(id, key, standing, letter, lease, accepted_at, age, heard)
   local head, first, letters, first_since, holder = string.match(standing or '', '^(%a+|%a+|)(%a)(%a+) (%d+) (.*)$')
-  if first ~= letter or first_since ~= since or holder ~= BOOT .. lease or not has_its_time(since - age) then return nil end
+  if first ~= letter or holder ~= BOOT .. lease or first_since + 0 ~= accepted_at + age or not has_its_time(accepted_at) then
+    return nil
+  end
   call('HSET', key, FIELD.state, head .. as_telling(letters, now, holder), FIELD.report .. letter, heard)
   local label, channel, callback = label_of(key, call('HGET', key, FIELD.label))
   return next_report(id, letters, label, channel, callback, now, '0', '0', lease)
 end
 
-local function usual(id, letter, lease, reason, effort, packed_id, label, since, age, head)
+local function usual(id, letter, lease, reason, effort, packed_id, label, accepted_at, age, head, untold)
   if head == '' or reason ~= '' or GOES_SOONER then return nil end
   local key = KEY.message .. id
   local standing, accepted
@@ -20,10 +22,9 @@ local function usual(id, letter, lease, reason, effort, packed_id, label, since,
   else
     standing, accepted = unpack(call('HMGET', key, FIELD.state, FIELD.report .. ACCEPTED))
   end
-  local accepted_at = since - age
   local heard = age .. string.format(' %d', NOW - accepted_at)
-  local is_last = standing == head .. as_telling(letter, since, BOOT .. lease)
-  local report = not is_last and next_one(id, key, standing, letter, lease, since, age, heard)
+  local is_last = standing == untold
+  local report = not is_last and next_one(id, key, standing, letter, lease, accepted_at, age, heard)
   if report == nil then return nil end
   list_heard(letter, accepted, accepted_at, packed_id, label)
   if is_last then
