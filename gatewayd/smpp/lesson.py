@@ -6,7 +6,7 @@ smooths over. It keeps nothing, and shows a number only to its asker.
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,13 +16,14 @@ from twisted.internet.task import deferLater
 from gatewayd import config
 from gatewayd.core.errors import PermanentFailure
 from gatewayd.core.lesson import Learned
-from gatewayd.smpp import address, receipt, remote_ids, text
+from gatewayd.smpp import address, text
 from gatewayd.smpp.bind import WAYS, Mode
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.codes import NO_SUCH_BIND, RECEIPTS
 from gatewayd.smpp.codec.pdu import Disposition, Status, Tag
 from gatewayd.smpp.fit import form_of
 from gatewayd.smpp.probe import BindRefusal, bound, hint, leave
+from gatewayd.smpp.receipts_taught import IdsGiven, Said, said, shown, taught
 from gatewayd.smpp.submits import segments_of
 from gatewayd.smpp.talk import PATIENCE, Talk, Trouble
 
@@ -36,7 +37,6 @@ RESTS = 5
 SHORT = "gatewayd test: a short text"
 LONG = "gatewayd test: a long text that takes three segments. " * 6
 _METHODS: tuple[text.LongMessages, ...] = ("udh", "udh16", "sar", "payload")
-_RULES: tuple[remote_ids.IdRule, ...] = ("as-is", "decimal", "hex")
 
 
 class _Submitted(Struct, frozen=True):
@@ -153,7 +153,7 @@ class _Lesson:
         if answer.status:
             raise Trouble(f"the short text was refused: {smpp.status_name(answer.status)}{hint(answer.status)}")
         self._ids.append(answer.message_id)
-        named = f"id {_shown(answer.message_id)}" if answer.message_id else "without an id"
+        named = f"id {shown(answer.message_id)}" if answer.message_id else "without an id"
         self._say(f"the short text was taken in {answer.seconds * 1000:.0f} ms, {named}")
 
     async def _long(self, talk: Talk) -> str:
@@ -292,57 +292,20 @@ class _Lesson:
 
     async def _receipts(self, talks: list[Talk]) -> None:
         """Wait until each submit has its final receipt, or time is over."""
-        expected = len(self._ids) + self._nameless
-        self._say(f"waiting up to {self._wait:.0f} s for {expected} receipts")
+        taken = IdsGiven(self._ids, self._long_ids, self._nameless)
+        self._say(f"waiting up to {self._wait:.0f} s for {taken.count} receipts")
         end = self._reactor.seconds() + self._wait
-        while len(self._finals(talks)) < expected:
+        while sum(one.is_final for one in self._said(talks)) < taken.count:
             left = end - self._reactor.seconds()
             if left <= 0 or not await _any_came(self._reactor, talks, left):
                 break
-        finals = self._finals(talks)
-        self._say(f"{len(finals)} of {expected} receipts came")
-        if not finals:
-            if states := sorted({said.state or "nothing" for _, said in self._said(talks)}):
-                self._say(
-                    f"others came, which say {', '.join(states)} and not what became of it: ask for final receipts"
-                )
-            else:
-                self._say(
-                    "without receipts an SMS stays `accepted`: is the number reachable, are receipts switched on, is a"
-                    " running gatewayd bound here, too, and takes them?"
-                )
-            return
-        forms = sorted({_form(request) for request, _ in finals})
-        self._say(f"receipts come as {', '.join(forms)}, first state {finals[0][1].state or 'not named'}")
-        unknown = sorted({said.state for _, said in finals if said.state and not said.is_known})
-        if unknown:
-            words = ", ".join(f'{word} = "failed"' for word in unknown)
-            self._lines.append(f"receipt_states = {{{words}}}  # decide what each means")
-        self._compare([said for _, said in finals])
-        self._count_long([said for _, said in finals])
+        learned = taught(self._said(talks), taken)
+        for line in learned.story:
+            self._say(line)
+        self._lines += learned.lines
 
-    def _compare(self, receipts: list[receipt.ReceiptText]) -> None:
-        """By which rule do the ids of receipts meet those of answers?"""
-        ids = [remote_id for remote_id in self._ids if remote_id]
-        if not ids:
-            return
-        for rule in _RULES:
-            stored = {remote_ids.stored(remote_id, rule) for remote_id in ids}
-            strange = [said for said in receipts if stored.isdisjoint(remote_ids.lookups(said.ids, rule))]
-            if len(strange) <= self._nameless and len(strange) < len(receipts):
-                example = next((said.ids[0] for said in receipts if said.ids), "")
-                self._say(f"ids: answer {_shown(ids[0])}, receipt {_shown(example.encode())}: {rule}")
-                self._lines.append(f'message_ids = "{rule}"')
-                return
-        self._say("ids: receipts name other ids than answers do, by no rule that gatewayd knows")
-
-    def _count_long(self, receipts: list[receipt.ReceiptText]) -> None:
-        """Is a receipt for each segment of the long text, or one for the whole?"""
-        told = {form for said in receipts for form in remote_ids.lookups(said.ids, "auto")}
-        count = sum(remote_ids.stored(remote_id, "auto") in told for remote_id in self._long_ids if remote_id)
-        if 0 < count < len(self._long_ids):
-            self._say(f"of the long text's {len(self._long_ids)} segments only {count} got a receipt")
-            self._lines.append('long_receipts = "one"')
+    def _said(self, talks: list[Talk]) -> list[Said]:
+        return said([request for talk in talks for request in talk.requests], self._smsc.receipt_states)
 
     def _conclude(self, method: str) -> None:
         if any(self._long_ids) and not all(self._long_ids):
@@ -364,19 +327,6 @@ class _Lesson:
             self._say(f"answers took up to {self._slowest * 1000:.0f} ms: {need} in flight carry the configured rate")
             self._lines.append(f"window = {window}")
 
-    def _finals(self, talks: list[Talk]) -> list[tuple[smpp.DeliverSm | smpp.DataSm, receipt.ReceiptText]]:
-        return [
-            (request, said)
-            for request, said in self._said(talks)
-            if not said.intermediate and said.state not in ("ENROUTE", "ACCEPTD", "SCHEDULED")
-        ]
-
-    def _said(self, talks: list[Talk]) -> list[tuple[smpp.DeliverSm | smpp.DataSm, receipt.ReceiptText]]:
-        """Each receipt that came, with what it says."""
-        requests = [request for talk in talks for request in talk.requests]
-        read = [(request, receipt.read(request, self._smsc.receipt_states, notifies=False)) for request in requests]
-        return [(request, said) for request, said in read if said is not None]
-
 
 def _is_throttled(status: int | None) -> bool:
     return status is not None and smpp.disposition(status) is Disposition.THROTTLED
@@ -389,17 +339,3 @@ async def _any_came(reactor: Any, talks: list[Talk], limit: float) -> bool:
         talk.on_request = lambda: None if came.called else came.callback(True)
     came.addTimeout(limit, reactor, onTimeoutCancel=lambda *_: False)
     return await came
-
-
-def _form(request: smpp.DeliverSm | smpp.DataSm) -> str:
-    command: Literal["deliver_sm", "data_sm"] = "deliver_sm" if isinstance(request, smpp.DeliverSm) else "data_sm"
-    parts = []
-    if request.user_data:
-        parts.append("text")
-    if request.tlv(Tag.RECEIPTED_MESSAGE_ID) is not None:
-        parts.append("TLVs")
-    return f"{command} with {' and '.join(parts) or 'nothing'}"
-
-
-def _shown(message_id: bytes) -> str:
-    return repr(message_id.decode("latin-1")[:70])
