@@ -6,7 +6,8 @@ Knows a PDU's length and nothing else of it.
 import struct
 
 HEADER = 16
-MAX_LENGTH = 65536
+MAX_LENGTH = 0x20000
+"""A message_payload alone may have 65535 octets. Text that is no SMPP begins with greater numbers, and so does TLS."""
 
 _TLS_ALERT = 0x1503
 """The first octets of a record in which a TLS server says that it could make nothing of what it read."""

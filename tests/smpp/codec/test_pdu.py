@@ -239,6 +239,14 @@ def test_the_framer_gives_up_past_its_limit_and_hands_over_what_came_before() ->
     assert caught.value.whole == (answer, VECTORS["enquire"])
 
 
+def test_the_largest_payload_is_no_garbage() -> None:
+    """A TLV may have 65535 octets; other fields and TLVs are around it."""
+    largest = encode(
+        DeliverSm(1, source_addr=b"4" * 20, tlvs=((Tag.MESSAGE_PAYLOAD, b"x" * 0xFFFF), (0x1400, b"y" * 999)))
+    )
+    assert Framer().feed(largest) == [largest]
+
+
 def test_garbage_after_half_a_pdu_is_found() -> None:
     """The length is judged as soon as its four octets are there, wherever they were cut."""
     framer = Framer()
