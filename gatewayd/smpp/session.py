@@ -335,9 +335,10 @@ class SmppSession:
         if self.phase is Phase.UNBINDING:
             self._out.append(encode(smpp.UnbindResp(pdu.sequence)))
             return
+        if self._owed_unbind is None:
+            self._phase_ends = now + self.timers.farewell
+            events.append(PeerUnbinds())
         self._owed_unbind = pdu.sequence
-        self._phase_ends = now + self.timers.farewell
-        events.append(PeerUnbinds())
         self._farewell_if_done(events)
 
     def _farewell_if_done(self, events: list[Event]) -> None:

@@ -472,6 +472,20 @@ def test_the_peers_unbind_waits_briefly_for_open_answers() -> None:
     assert told(session) == [smpp.UnbindResp(9)]
 
 
+def test_a_peer_that_unbinds_again_and_again_is_left_when_its_first_one_would_have_been() -> None:
+    """Put off each time, a bind that takes nothing more would stand until the last submit's time is over."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.outgoing()
+    assert session.received(encode(smpp.Unbind(9)), 1.0) == [PeerUnbinds()]
+    for moment in range(2, 6):
+        assert session.received(encode(smpp.Unbind(8 + moment)), float(moment)) == []
+    assert session.when() == 6.0
+    events = session.tick(6.0)
+    assert [type(event) for event in events] == [SubmitUnanswered, Closed]
+    assert told(session) == [smpp.UnbindResp(13)]
+
+
 def test_the_peers_unbind_waits_for_our_answers_too() -> None:
     """A receipt that is being stored when the peer unbinds gets its answer before unbind_resp."""
     session = bound()
