@@ -1,24 +1,20 @@
 """Relays, SMSCs and callback hosts: each is reached the way the daemon reaches it, and left politely."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.defer import TimeoutError as TooLate
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener
-from twisted.internet.protocol import Factory, Protocol
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.protocol import Factory
 
 from gatewayd import config
 from gatewayd.check.finding import FAIL, LISTENED, OK, PATIENCE, SKIP, WARN, Finding
 from gatewayd.core import reaching, tls
 from gatewayd.core.callback_urls import why_own_refused
 from gatewayd.core.redact import redact
+from gatewayd.http_client.origin import origin_of
 from gatewayd.smpp.codec.codes import PASSWORD_ROOM
 from gatewayd.smpp.dial import each_host
 from gatewayd.smpp.probe import probe
@@ -122,27 +118,6 @@ def callback_rules(name: str, label: config.Label) -> list[Finding]:
     return [Finding(FAIL, f"callback of {name}", text)] if refused else []
 
 
-@implementer(IHandshakeListener)
-class _Handshake(Protocol):
-    """Notes how the TLS handshake ends, and whether the other side ends the connection; says nothing."""
-
-    def __init__(self) -> None:
-        self.done: Deferred[None] = Deferred()
-        self.ended: Deferred[None] = Deferred()
-
-    def handshakeCompleted(self) -> None:
-        """The certificate is good."""
-        if not self.done.called:
-            self.done.callback(None)
-
-    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008
-        """Before the handshake's end: that is why."""
-        if not self.done.called:
-            self.done.errback(reason)
-        if not self.ended.called:
-            self.ended.errback(reason)
-
-
 async def callback(
     reactor: Any, scheme: str, host: str, port: int, patience: float = PATIENCE, listened: float = LISTENED
 ) -> list[Finding]:
@@ -150,27 +125,15 @@ async def callback(
     `listened` seconds.
     """
     what = f"callback host {host}:{port}"
-    endpoint: Any = HostnameEndpoint(reactor, host, port, timeout=patience)
-    if scheme == "https":
-        endpoint = wrapClientTLS(tls.client_options(host), endpoint)
-    protocol = _Handshake()
+    netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        await endpoint.connect(Factory.forProtocol(lambda: protocol))
-        if scheme == "https":
-            await protocol.done.addTimeout(patience, reactor)
-        with suppress(TooLate):
-            await protocol.ended.addTimeout(listened, reactor)
+        await origin_of(reactor, reactor, f"{scheme}://{netloc}", timeout=patience).listen(listened)
     except CancelledError:
         raise
     except TooLate:
         return [Finding(FAIL, what, f"connected, but no end of the TLS handshake within {patience:g} s")]
     except Exception as error:
         return [Finding(FAIL, what, words(error, _OF_CALLBACKS))]
-    finally:
-        if protocol.transport is not None:
-            protocol.done.addErrback(lambda _: None)
-            protocol.ended.addErrback(lambda _: None)
-            protocol.transport.abortConnection()  # type: ignore[attr-defined]
     return [
         Finding(OK, what, "TLS handshake with a good certificate" if scheme == "https" else "connected, without TLS")
     ]

@@ -20,7 +20,7 @@ from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.reaching import known
 from gatewayd.core.tls import Encrypted, RenewedOptions, UnusableFile, WrongName, disliked
 from gatewayd.http_client.answers import BadAnswer
-from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale
+from gatewayd.http_client.keepalive import IDLE, ClientConnection, Stale, TooLate
 
 _REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (Stale, "the {0} closed a kept connection as the request was written"),
@@ -87,6 +87,21 @@ class Origin:
         """Close those that are idle, as `close` does, and from now on each of the others once it is answered."""
         self.used_once_until = inf
         return [connection.abandon() for connection in list(self.idle)]
+
+    async def listen(self, seconds: float) -> None:
+        """Open a connection, ask nothing, and close it after `seconds`.
+
+        Raises why there is none, why the other side ended it, or BadAnswer where that speaks first.
+        """
+        connection = await self.connection()
+        if seconds:
+            # No octet leaves: what comes is why the other side ends it, or nothing until it is too late.
+            try:
+                await connection.ask(b"", self._clock.seconds() + seconds)
+            except TooLate:
+                if connection.is_spoken_to:
+                    raise BadAnswer("it speaks before it is asked, which is not HTTP") from None
+        await connection.abandon()
 
     async def _connect(self, begun: float) -> ClientConnection:
         connection: ClientConnection = await _opened(self._clock, self._endpoint, self._factory, self.timeout)

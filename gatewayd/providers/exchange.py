@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from gatewayd.config import Provider
 from gatewayd.core.errors import Down, NotWritten, Unanswered
 from gatewayd.http_client import origin
-from gatewayd.http_client.answers import AnswerReader, BadAnswer, TooLarge
+from gatewayd.http_client.answers import AnswerReader, TooLarge
 from gatewayd.http_client.keepalive import CertificateRefused, ClientConnection, TooLate
 from gatewayd.http_client.requests import request
 from gatewayd.providers.health import Health
@@ -119,15 +119,7 @@ class Exchange:
 
     async def connect(self, listened: float = 0.0) -> None:
         """Open a connection and close it, after `listened` seconds. Raises why there is none; nothing is asked."""
-        connection = await self._origin.connection()
-        if listened:
-            # No octet leaves: what comes is why the other side ends it, or nothing until it is too late.
-            try:
-                await connection.ask(b"", self._clock.seconds() + listened)
-            except TooLate:
-                if connection.is_spoken_to:
-                    raise BadAnswer("it speaks before it is asked, which is not HTTP") from None
-        await connection.abandon()
+        await self._origin.listen(listened)
 
     def unreachable(self, problem: BaseException) -> None:
         """There was no connection."""

@@ -359,6 +359,14 @@ async def test_a_callback_host_that_does_not_speak_tls_is_named(net: Net) -> Non
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_callback_host_on_another_servers_port_is_seen(net: Net) -> None:
+    """As a provider's: a mail server greets, a web server never speaks first."""
+    port = net.raw["relays"]["main"]["port"]
+    (found,) = await callback(reactor, "http", LOOPBACK, port, listened=2.0)
+    assert (found.word, found.found) == (FAIL, "it speaks before it is asked, which is not HTTP")
+
+
+@pytest_twisted.ensureDeferred
 async def test_who_wants_a_certificate_of_ours_says_so_behind_the_handshake(net: Net) -> None:
     """In TLS 1.3 the handshake is complete by then, and all looked well until the first status or SMS."""
     asking = net.authority.endpoint(reactor, LOOPBACK, client_certificates=True)
