@@ -28,6 +28,7 @@ from gatewayd.http_client.keepalive import Stale, TooLate
 from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.public_only import PublicOnly
+from gatewayd.http_client.requests import target
 
 MOST = 64
 """GETs to one host at a time: as many statuses as come of one turn of the reactor, whose wait for one another costs
@@ -190,4 +191,4 @@ def _origin(clock: IReactorTime, network: Any, scheme: str, netloc: str, timeout
 
 def _path(text: str) -> str:
     """The request target, with whatever may not stand in it escaped."""
-    return text if _PLAIN_PATH.fullmatch(text) else origin.target(text)
+    return text if _PLAIN_PATH.fullmatch(text) else target(text)

@@ -13,11 +13,10 @@ from twisted.logger import Logger
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.retry import LINK, Backoff
 from gatewayd.core.slots import Slot, Slots
-from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.public_only import PublicOnly
-from gatewayd.http_client.requests import request
+from gatewayd.http_client.requests import host_header, request
 
 log = Logger(namespace="gatewayd.callbacks")
 
@@ -72,7 +71,7 @@ class CallbackHost:
         self._guard = guard
         self._netloc = netloc
         self._who = who
-        self._host_header = origin.host_header(netloc)
+        self._host_header = host_header(netloc)
         self._timeout = timeout
         self._limit = limit
         self._slots = Slots(clock, limit, PATIENCE, self._turned_away)

@@ -29,7 +29,7 @@ from gatewayd.directories.url import check_url
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, TooLarge
 from gatewayd.http_client.keepalive import Stale, TooLate
-from gatewayd.http_client.requests import request
+from gatewayd.http_client.requests import host_header, request, target
 
 KEPT = 16
 """Connections that are kept unused at the most: a crowd may ask at a time."""
@@ -77,7 +77,7 @@ class HttpRecipientDirectory:
         self._told_unread = False
         self._clock = reactor
         self._timeout = timeout
-        self._host_header = origin.host_header(self._host)
+        self._host_header = host_header(self._host)
         self._origin = origin.origin_of(
             reactor,
             reactor,
@@ -138,7 +138,7 @@ class HttpRecipientDirectory:
 
     async def _get(self, path: str, *, again: bool) -> tuple[int, bytes]:
         headers = (("Accept", "application/json"), *self._headers(again=again).items())
-        octets = request("GET", origin.target(path), self._host_header, headers, has_body=False)
+        octets = request("GET", target(path), self._host_header, headers, has_body=False)
         try:
             answer = await self._ask(octets, self._clock.seconds() + self._timeout)
         except CancelledError:

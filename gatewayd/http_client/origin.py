@@ -5,7 +5,7 @@ Owns no limit, no back-off and no meaning of an answer: they are its user's.
 
 from math import inf
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from OpenSSL.SSL import Error as TlsError
 from twisted.internet import error
@@ -179,20 +179,6 @@ def host_of(netloc: str) -> tuple[str, int | None]:
     if not name:
         raise ValueError("there is no host")
     return name, port
-
-
-def host_header(netloc: str) -> str:
-    """The host as it stands in a request's head."""
-    if netloc.isascii():
-        return netloc
-    host, colon, port = netloc.partition(":")
-    return ascii_host(host) + colon + port
-
-
-def target(text: str) -> str:
-    """A request's path and query, with whatever may not stand in them escaped."""
-    rooted = text if text.startswith("/") else "/" + text
-    return quote(rooted, safe="/%:=&?~+!$,;'@()*[]-._|")
 
 
 def reason(problem: BaseException, who: str, *, has_keys: bool = False) -> str:

@@ -2,6 +2,12 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from urllib.parse import quote
+
+from gatewayd.config.host_names import ascii_host
+
+_IN_TARGET = "/%:=&?~+!$,;'@()*[]-._|"
+"""What stays in a URL as its writer had it; values that were put into it are escaped by then."""
 
 
 def request(
@@ -22,3 +28,17 @@ def _head(host: str, headers: tuple[tuple[str, str], ...]) -> str:
     own = (("Host", host), ("User-Agent", "gatewayd"), ("Accept-Encoding", "identity"))
     lines = {name.lower(): f"{name}: {value}\r\n" for name, value in (*own, *headers)}
     return "".join(lines.values())
+
+
+def host_header(netloc: str) -> str:
+    """The host as it stands in a request's head."""
+    if netloc.isascii():
+        return netloc
+    host, colon, port = netloc.partition(":")
+    return ascii_host(host) + colon + port
+
+
+def target(text: str) -> str:
+    """A request's path and query, with whatever may not stand in them escaped."""
+    rooted = text if text.startswith("/") else "/" + text
+    return quote(rooted, safe=_IN_TARGET)

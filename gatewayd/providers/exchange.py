@@ -16,7 +16,7 @@ from gatewayd.core.errors import Down, NotWritten, Unanswered
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, TooLarge
 from gatewayd.http_client.keepalive import CertificateRefused, ClientConnection, TooLate
-from gatewayd.http_client.requests import request
+from gatewayd.http_client.requests import host_header, request
 from gatewayd.providers.health import Health
 from gatewayd.providers.templates import Asked
 
@@ -49,7 +49,7 @@ class Exchange:
         self._health = health
         self._timeout = settings.timeout
         parts = urlsplit(settings.url)
-        self._host = origin.host_header(parts.netloc)
+        self._host = host_header(parts.netloc)
         self._plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
         self._origin = origin.origin_of(
             clock,

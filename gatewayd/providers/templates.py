@@ -17,6 +17,7 @@ from gatewayd.config.providers import NUMBER, PLACE_HOLDER, Provider, Verbatim
 from gatewayd.config.secret import Secret
 from gatewayd.core.errors import PermanentFailure
 from gatewayd.core.gsm_alphabet import CHARACTERS
+from gatewayd.http_client import requests
 
 Words = Mapping[str, str]
 """A value for each place-holder."""
@@ -27,9 +28,6 @@ _IN_HEADER = "".join(map(chr, range(0x20, 0x7F)))
 
 _WHOLE_NUMBER = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 """One that JSON writes as it is: what begins with a zero would arrive as another."""
-
-_IN_TARGET = "/%:=&?~+!$,;'@()*[]-._|"
-"""What stays as the operator wrote it in a URL; values are escaped by then."""
 
 
 class Asked(Struct, frozen=True):
@@ -66,7 +64,7 @@ def filled(provider: Provider, words: Words) -> Asked:
     if pairs:
         pairs[0] = _put(pairs[0], words, _quoted) if query else pairs[0]
         target = f"{target}?{'&'.join(pairs)}"
-    return Asked(provider.method, quote(target, safe=_IN_TARGET), tuple(headers.items()), body)
+    return Asked(provider.method, requests.target(target), tuple(headers.items()), body)
 
 
 def _target(url: str) -> tuple[str, str]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gatewayd.http_client.origin import host_header, host_of
+from gatewayd.http_client.origin import host_of
+from gatewayd.http_client.requests import host_header
 
 
 @pytest.mark.parametrize(
