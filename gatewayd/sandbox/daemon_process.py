@@ -10,8 +10,8 @@ from twisted.internet.error import ConnectError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
-from twisted.web.client import Agent
 
+from gatewayd.sandbox.asker import Asker
 from gatewayd.sandbox.story import SandboxFailed
 
 PATIENCE = 60.0
@@ -38,14 +38,15 @@ class DaemonProcess(ProcessProtocol):
         words = ["-n", "--pidfile=", f"--logfile={log}", "gatewayd", "--config", str(config)]
         program = [sys.executable, "-c", _PROGRAM, *words]
         reactor.spawnProcess(self, sys.executable, program, env=dict(os.environ), childFDs={0: "r", 1: 1, 2: 2})
-        agent = Agent(reactor, connectTimeout=2)
+        asker = Asker(reactor)
         limit = reactor.seconds() + PATIENCE
-        while not await _is_ready(agent, f"{admin}/readyz"):
+        while not await _is_ready(asker, f"{admin}/readyz"):
             if self.over:
                 raise SandboxFailed("gatewayd did not start")
             if reactor.seconds() > limit:
                 raise SandboxFailed("gatewayd was not ready in time")
             await deferLater(reactor, 0.05)
+        await asker.close()
 
     def processEnded(self, reason: Any) -> None:
         """Twisted: it is gone."""
@@ -61,9 +62,8 @@ class DaemonProcess(ProcessProtocol):
             await gone
 
 
-async def _is_ready(agent: Agent, url: str) -> bool:
+async def _is_ready(asker: Asker, url: str) -> bool:
     try:
-        response: Any = await agent.request(b"GET", url.encode())
+        return (await asker.ask(url)).status == 200
     except (ConnectError, ConnectTimeout):
         return False
-    return bool(response.code == 200)

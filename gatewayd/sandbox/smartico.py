@@ -6,7 +6,6 @@ Its answers are programmable, so that tests can make it slow, wrong or dead. Use
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,11 +14,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort, ITCPTransport
 from twisted.protocols.policies import WrappingFactory
-from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from gatewayd.sandbox.asker import Asker
 
 PRINTED_OK = b'{"error_code": 0,}'
 """As the documentation prints it, trailing comma and all."""
@@ -90,9 +88,7 @@ class Smartico:
         resource = _CallbackResource(reactor, self._hear)
         site = _QuietSite(resource, parsePOSTFormSubmission=False)  # type: ignore[no-untyped-call]
         self._factory = _Counting(site)  # type: ignore[no-untyped-call]
-        self._pool = HTTPConnectionPool(reactor)
-        self._pool.maxPersistentPerHost = 64
-        self._agent = Agent(reactor, pool=self._pool)
+        self._asker = Asker(reactor)
 
     async def listen(self, port: int = 0, interface: str = "127.0.0.1", tls: Any = None) -> str:
         """Begin to hear callbacks; the URL for `callback_url`. `tls` is a context factory for https."""
@@ -119,7 +115,7 @@ class Smartico:
             self._port = None
             if stopping is not None:
                 await stopping
-        await self._pool.closeCachedConnections()
+        await self._asker.close()
 
     @property
     def connections(self) -> int:
@@ -168,28 +164,20 @@ class Smartico:
         return await self.post(f"{gateway}/{label}/{kind}", secret, usual | fields)
 
     async def post(self, url: str, secret: str, fields: dict[str, Any]) -> GatewayAnswer:
-        """POST `fields` as JSON."""
+        """POST `fields` as JSON; no Authorization header where `secret` is empty."""
         body = msgspec.json.encode({name: value for name, value in fields.items() if value is not None})
-        return await self.post_bytes(url, secret, body)
-
-    async def post_bytes(self, url: str, secret: str, body: bytes, method: bytes = b"POST") -> GatewayAnswer:
-        """Send `body` as it is; no Authorization header where `secret` is empty."""
-        headers = Headers({"Content-Type": ["application/json"]})
-        if secret:
-            headers.addRawHeader("Authorization", secret)
-        producer = FileBodyProducer(BytesIO(body))
-        response: IResponse = await self._agent.request(method, url.encode(), headers, producer)
-        content: bytes = await readBody(response)
+        headers = [("Content-Type", "application/json"), *([("Authorization", secret)] if secret else [])]
+        said = await self._asker.ask(url, "POST", headers, body)
         try:
-            answer = msgspec.json.decode(content)
+            answer = msgspec.json.decode(said.body)
         except msgspec.DecodeError:
             answer = {}
         return GatewayAnswer(
-            response.code,
+            said.status,
             answer.get("error_code"),
             answer.get("ext_message_id", ""),
             answer.get("error_message", ""),
-            content,
+            said.body,
         )
 
     def _hear(self, path: str, query: tuple[tuple[str, str], ...]) -> CallbackAnswer:

@@ -14,10 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.http import Request
 from twisted.web.resource import Resource
 from twisted.web.server import Site
+
+from gatewayd.sandbox.asker import Asker
 
 REPORT_AFTER = 0.3
 """Seconds from a message to the report on it."""
@@ -41,8 +42,7 @@ class HttpVendor:
         self.messages: list[Shown] = []
         self._reactor = reactor
         self._on_step = on_step
-        self._pool = HTTPConnectionPool(reactor)
-        self._agent = Agent(reactor, pool=self._pool)
+        self._asker = Asker(reactor)
         self._port: IListeningPort | None = None
         self._reports: set[IDelayedCall] = set()
 
@@ -68,7 +68,7 @@ class HttpVendor:
             closing: Deferred[None] | None = self._port.stopListening()
             if closing is not None:
                 await closing
-        await self._pool.closeCachedConnections()
+        await self._asker.close()
 
     def accept(self, kind: str, fields: dict[str, Any]) -> dict[str, Any]:
         """A message came: the answer to it. Its report follows."""
@@ -83,15 +83,11 @@ class HttpVendor:
     def _report(self, kind: str, url: str, number: str) -> None:
         word = "shown" if kind == "im" else "DELIVERED"
         self._on_step("inbox" if kind == "im" else "vendor", f"reports {word}")
-        asking = Deferred.fromCoroutine(self._call(f"{url}?id={number}&status={word}"))
+        asking = Deferred.fromCoroutine(self._asker.ask(f"{url}?id={number}&status={word}"))
         asking.addErrback(self._not_reported)
 
     def _not_reported(self, failure: Failure) -> None:
         self._on_step("vendor", f"could not report: {failure.getErrorMessage()}")
-
-    async def _call(self, url: str) -> None:
-        response: Any = await self._agent.request(b"GET", url.encode())
-        await readBody(response)
 
     def page(self) -> str:
         """What came, the newest first."""
