@@ -61,7 +61,6 @@ from gatewayd.providers.channel import HttpChannel
 from gatewayd.reload import Parts, Reload
 from gatewayd.smpp.channel import SmppChannel
 from gatewayd.smtp.channel import SmtpChannel
-from gatewayd.store import RedisStore
 from gatewayd.store.access import known_keys
 from gatewayd.store.condition import LOOK_AT_REDIS, Condition
 from gatewayd.store.key_marks import KeyMarks
@@ -200,9 +199,8 @@ def gatewayd(
     ways_out = WaysOut(ways.by_channel, config.labels, ways.kind_of)
     working = make_working(shared, queues)
     admin = make_admin(shared, ways, ways_out, callbacks, reporter, working.without)
-    prefix = RedisStore.key_prefix(config.redis.key_prefix)
-    condition = Condition(reactor, shared.link, prefix, config.gatewayd.instance, time.time)
-    key_marks = KeyMarks(shared.link, prefix, config.gatewayd.instance, known_keys(config))
+    condition = Condition(reactor, shared.link, config.gatewayd.instance, time.time)
+    key_marks = KeyMarks(shared.link, config.gatewayd.instance, known_keys(config))
     api = make_api(shared, acceptor)
     returned_mail = make_returned_mail(shared, tracker)
     public = make_public(shared, ways, tracker, amazon)

@@ -65,8 +65,8 @@ class StillLink(RedisLink):
 class StillStore(RedisStore):
     """One whose scripts read no clock: what a test adds to it is the moment."""
 
-    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str, *, usual: bool) -> None:
-        super().__init__(link, clock, prefix, instance)
+    def __init__(self, link: RedisLink, clock: Any, instance: str, *, usual: bool) -> None:
+        super().__init__(link, clock, instance)
         self._scripts = {
             name: Script(name, script.source.decode().replace("call('TIME')", "{0, 0}"))
             for name, script in all_scripts(usual=usual).items()
@@ -97,7 +97,7 @@ class Process:
             )
         )
         self.links[-1].startService()
-        return StillStore(self.links[-1], self.clock, prefix, name, usual=usual)
+        return StillStore(self.links[-1], self.clock, name, usual=usual)
 
     def tells(self, has_room: bool) -> None:
         """Whether it is given what is to be told at once."""
@@ -139,12 +139,12 @@ class Process:
     async def age(self, seconds: float) -> None:
         """So much later, or earlier where its clock is set back, also by what Redis forgets."""
         self.clock.advance(seconds)
-        await self.link.command("EVAL", _AGE, 1, self.store._prefix, round(seconds * 1000))
+        await self.link.command("EVAL", _AGE, 1, self.link.prefix, round(seconds * 1000))
 
     async def holds(self) -> dict[bytes, Any]:
         """All that stands in Redis, and in how many seconds it goes."""
         found: dict[bytes, Any] = {}
-        prefix = self.store._prefix
+        prefix = self.link.prefix
         for key, kind, lasts, value in await self.link.command("EVAL", _ALL, 1, prefix):
             if kind in (b"hash", b"zset"):
                 value = dict(zip(value[::2], value[1::2], strict=True))

@@ -95,7 +95,7 @@ class Holder:
     async def stop(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
         """As IStopList.put."""
         store = self.store
-        stops = FakeStopList(store) if isinstance(store, FakeStore) else StopList(store._link, store._prefix)
+        stops = FakeStopList(store) if isinstance(store, FakeStore) else StopList(store._link)
         await stops.put(label, channel, name, seconds, owner=owner)
 
     async def settle_again(self, message: Message, due: float, reason: str, **more: Any) -> None:
@@ -201,4 +201,4 @@ def on_redis(
         clock, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix, shift=lambda: clock.offset
     )
     link.startService()
-    return link, RedisStore(link, clock, prefix, name)
+    return link, RedisStore(link, clock, name)

@@ -18,7 +18,6 @@ from gatewayd.operators.degraded import WaysOut
 from gatewayd.operators.figures import Watch
 from gatewayd.operators.stop_orders import StopOrders
 from gatewayd.reload import configured, stop_times
-from gatewayd.store import RedisStore
 from gatewayd.store.claims import EventClaims
 from gatewayd.work.report import Reporter
 
@@ -121,7 +120,7 @@ def make_public(shared: Shared, ways: Ways, tracker: Tracker, amazon: Callbacks)
         evidence=tracker,
         esp=config.esp,
         base_url=config.public.base_url,
-        claims=EventClaims(shared.link, RedisStore.key_prefix(config.redis.key_prefix), shared.unique()),
+        claims=EventClaims(shared.link, shared.unique()),
         ping=shared.store.ping,
         fetch=amazon.get,
         meter=shared.metrics,

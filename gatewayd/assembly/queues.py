@@ -15,7 +15,6 @@ from gatewayd.core.retry import RELAY, SMSC
 from gatewayd.evidence.track import Tracker
 from gatewayd.operators.daemon import end
 from gatewayd.reload import policies
-from gatewayd.store import RedisStore
 from gatewayd.store.working import Working
 from gatewayd.work.attempts import MessageWork
 from gatewayd.work.deliver import Deliverer
@@ -93,7 +92,7 @@ def make_queues(shared: Shared, ways: Ways, tracker: Tracker, reporter: Reporter
 
 def make_working(shared: Shared, queues: Queues) -> Working:
     """Who tells the other processes what this one works on."""
-    return Working(shared.link, RedisStore.key_prefix(shared.config.redis.key_prefix), tuple(queues.outboxes))
+    return Working(shared.link, tuple(queues.outboxes))
 
 
 def make_keeper(shared: Shared, queues: Queues, tracker: Tracker) -> Keeper:

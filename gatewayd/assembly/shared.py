@@ -104,9 +104,8 @@ def make_shared(
     audit = open_audit(reactor, table)
     recent = RecentTroubles(reactor, audit.record if audit else unrecorded)
     directories = Directories(reactor, config.directories)
-    prefix = RedisStore.key_prefix(config.redis.key_prefix)
-    stops = StopList(link, prefix)
-    store = RedisStore(link, reactor, prefix, table.instance)
+    stops = StopList(link)
+    store = RedisStore(link, reactor, table.instance)
     marks, statuses = Marks(reactor, store), RecentStatuses(reactor, store)
     metrics = Metrics(CollectorRegistry(), instance=table.instance, version=__version__)
     metrics.expect(config.labels)
@@ -130,7 +129,7 @@ def make_shared(
         decided=recent.record,
         stops=stops,
         consent=Consent(stops, recent.record),
-        guard=IntakeGuard(reactor, store.reserve_soon, LiftedGuards(link, prefix), config.labels),
+        guard=IntakeGuard(reactor, store.reserve_soon, LiftedGuards(link), config.labels),
     )
 
 

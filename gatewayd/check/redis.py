@@ -68,6 +68,7 @@ async def _server(
         username=table.username,
         password=table.password.reveal(),
         jitter=lambda: 0.5,
+        prefix=RedisStore.key_prefix(table.key_prefix),
     )
     link.startService()
     try:
@@ -81,7 +82,7 @@ async def _server(
         found = [Finding(OK, "redis", f"answers (PING {took * 1000:.1f} ms), version {version}")]
         found += await _commands(link, table)
         found += await _clock(reactor, link)
-        found += await _keys(link, RedisStore.key_prefix(table.key_prefix), known)
+        found += await _keys(link, known)
         found += replication(about, table.replicas, sentinels=bool(table.sentinels)) if about else []
         return found + refusals(about) + judge(version, await _settings(link, about))
     except StoreUnavailable as error:
@@ -123,7 +124,7 @@ async def _commands(link: RedisLink, table: config.Redis) -> list[Finding]:
         known: Sequence[Sequence[Any] | None] = await link.command("COMMAND", "INFO", *names)
         shapes = dict(zip(names, known, strict=True))
         gone = [name for name, shape in shapes.items() if shape is None]
-        key = RedisStore.key_prefix(table.key_prefix) + "check"
+        key = link.prefix + "check"
         denied = await _denied(link, {name: shape for name, shape in shapes.items() if shape is not None}, key)
     except CancelledError:
         raise
@@ -196,10 +197,10 @@ async def _clock(reactor: Any, link: RedisLink) -> list[Finding]:
     return [Finding(WARN, "clock", f"Redis' clock is {abs(apart):.0f} s {side} this host's: is time-sync running?")]
 
 
-async def _keys(link: RedisLink, prefix: str, known: KnownKeys) -> list[Finding]:
+async def _keys(link: RedisLink, known: KnownKeys) -> list[Finding]:
     """Whether others use, or used, a secret key that we lack; nothing where we may not look, which `_rights` says."""
     try:
-        why = await unknown_keys(link, prefix, known)
+        why = await unknown_keys(link, known)
     except StoreUnavailable as error:
         if "NOPERM" in str(error):
             return []

@@ -49,8 +49,8 @@ _LIKE_A_MESSAGE = bytes(16384)
 class RedisStore(Accepting, Facts, Players, Operators):
     """IStore on Redis; `link` carries the arguments that `script_arguments` made. Here: sending, rates, instances."""
 
-    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
-        super().__init__(link, clock, prefix, instance)
+    def __init__(self, link: RedisLink, clock: Any, instance: str) -> None:
+        super().__init__(link, clock, instance)
         self._refusals = {"beat": "", "ping": ""}
         """Why Redis, which is there, takes none of these writes; a full memory takes heartbeats and nothing more."""
         self._dataset = Dataset()

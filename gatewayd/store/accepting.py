@@ -22,8 +22,8 @@ _PROMISED = frozenset({Acceptance.LEASED, Acceptance.STORED, Acceptance.SAME})
 class Accepting(StorePart):
     """What intake asks of the store."""
 
-    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
-        super().__init__(link, clock, prefix, instance)
+    def __init__(self, link: RedisLink, clock: Any, instance: str) -> None:
+        super().__init__(link, clock, instance)
         self._unheard = Unheard()
         self._saying_heard = False
 

@@ -125,7 +125,7 @@ async def remembered_head(reactor: Any, config: Config) -> AuditHead | None:
         raise OSError(f"Redis: a certificate or key file can't be used: {error}") from None
     link.startService()
     try:
-        store = RedisStore(link, reactor, RedisStore.key_prefix(table.key_prefix), own.instance)
+        store = RedisStore(link, reactor, own.instance)
         return await store.audit_head(own.instance)
     except StoreUnavailable as error:
         raise OSError(f"Redis can't be asked for the audit log's head: {error}") from None

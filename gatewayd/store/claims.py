@@ -12,7 +12,6 @@ from zope.interface import implementer
 
 from gatewayd.core.at_once import all_at_once
 from gatewayd.core.interfaces import Claim, IEventClaims
-from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 
@@ -29,9 +28,8 @@ class EventClaims:
     `boot` is unique to the process: a claim's name must not return after a restart.
     """
 
-    def __init__(self, link: RedisLink, prefix: str, boot: str) -> None:
+    def __init__(self, link: RedisLink, boot: str) -> None:
         self._link = link
-        self._prefix = prefix + KEYS["claim"].short
         self._write = all_scripts()["write_when_full"]
         self._names = (f"{boot}:{number}" for number in itertools.count())
 
@@ -40,10 +38,10 @@ class EventClaims:
         if not keys:
             return []
         name = next(self._names)
-        were_free = await self._all([("SET", self._prefix + key, name, "NX", "EX", CLAIMED_FOR) for key in keys])
+        were_free = await self._all([("SET", self._key(key), name, "NX", "EX", CLAIMED_FOR) for key in keys])
         if all(were_free):
             return [Claim.OURS] * len(keys)
-        holders = await self._link.command("MGET", *(self._prefix + key for key in keys))
+        holders = await self._link.command("MGET", *(self._key(key) for key in keys))
         return [
             Claim.OURS
             if was_free or holder == name.encode()
@@ -55,12 +53,15 @@ class EventClaims:
 
     async def keep(self, keys: Sequence[str], seconds: float) -> None:
         """As IEventClaims."""
-        await self._all([("SET", self._prefix + key, _DONE, "EX", max(int(seconds), 1)) for key in keys])
+        await self._all([("SET", self._key(key), _DONE, "EX", max(int(seconds), 1)) for key in keys])
 
     async def release(self, keys: Sequence[str]) -> None:
         """As IEventClaims."""
         if keys:
-            await self._link.command("DEL", *(self._prefix + key for key in keys))
+            await self._link.command("DEL", *(self._key(key) for key in keys))
+
+    def _key(self, event: str) -> str:
+        return self._link.key("claim", event)
 
     async def _all(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """All of them in one call of Redis."""

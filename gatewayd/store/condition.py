@@ -27,18 +27,15 @@ FOREIGN_FOR = 30.0
 class Condition:
     """What the latest `look` at Redis found; the log has it once, until it is over.
 
-    `clock` is the reactor's, `wall` this host's, `prefix` stands before every key.
+    `clock` is the reactor's, `wall` this host's.
     """
 
     log = Logger()
 
-    def __init__(
-        self, clock: IReactorTime, link: RedisLink, prefix: str, instance: str, wall: Callable[[], float]
-    ) -> None:
+    def __init__(self, clock: IReactorTime, link: RedisLink, instance: str, wall: Callable[[], float]) -> None:
         self._clock = clock
         self._wall = wall
         self._link = link
-        self._prefix = prefix
         self._instance = instance
         self._found: tuple[Degraded, ...] = ()
         self._logged: frozenset[str] = frozenset()  # names of what was found when Redis last told anything
@@ -73,11 +70,11 @@ class Condition:
         if self._clock.seconds() - self._link.foreign_at > FOREIGN_FOR:
             return ()
         found = {}
-        for name, kind in shared_keys(self._prefix, self._instance).items():
+        for name, kind in shared_keys(self._link.prefix, self._instance).items():
             is_a = (await self._link.command("TYPE", name)).decode()
             if is_a not in (kind, "none"):
                 found[name] = f"{name}, which is a {is_a} and no {kind}"
-        which = some_names(list(found.values())) if found else f"one or some under {self._prefix}"
+        which = some_names(list(found.values())) if found else f"one or some under {self._link.prefix}"
         text = f"another program wrote keys of ours in Redis: {which}; any label's messages may wait for it (WRONGTYPE)"
         return (Degraded("redis", "foreign", text),)
 

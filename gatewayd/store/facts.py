@@ -23,8 +23,8 @@ PARKED_FOR = 3600
 class Facts(StorePart):
     """Evidence, receipts, and the reports for Smartico."""
 
-    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
-        super().__init__(link, clock, prefix, instance)
+    def __init__(self, link: RedisLink, clock: Any, instance: str) -> None:
+        super().__init__(link, clock, instance)
         self._report_room: Callable[[], bool] = lambda: False
         self._report_offer: Callable[[ReportJob], None] = _unexpected
 
@@ -90,9 +90,6 @@ class Facts(StorePart):
     async def about(self, message_id: str) -> Known | None:
         """As IStore."""
         return rows.known(message_id, await self._record(message_id), self._moments)
-
-    async def _record(self, message_id: str) -> rows.Record:
-        return rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
 
     # Reports
 

@@ -12,7 +12,6 @@ from twisted.logger import Logger
 
 from gatewayd.core.errors import StoreUnavailable
 from gatewayd.core.model import Degraded
-from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 
 _WRITTEN_EVERY = 3600
@@ -34,9 +33,8 @@ class KeyMarks:
 
     log = Logger()
 
-    def __init__(self, link: RedisLink, prefix: str, instance: str, known: KnownKeys) -> None:
+    def __init__(self, link: RedisLink, instance: str, known: KnownKeys) -> None:
         self._link = link
-        self._prefix = prefix
         self._instance = instance
         self._known = known
         self._found = ""
@@ -48,7 +46,7 @@ class KeyMarks:
     async def look(self) -> None:
         """Ask Redis; what it does not tell changes nothing."""
         try:
-            now, found = await _marked(self._link, self._prefix)
+            now, found = await _marked(self._link)
             why = why_unknown(found, self._known, now)
             if why and not self._found:
                 self.log.error("{what}", what=why)
@@ -62,14 +60,13 @@ class KeyMarks:
 
     async def _write(self, mark: str, now: int) -> None:
         """Say that our key is in use; but where no message ever came nothing depends on it, and it may be changed."""
-        if await self._link.command("EXISTS", self._prefix + KEYS["counts"].short):
-            key = self._prefix + KEYS["key_marks"].short
-            await self._link.command("HSET", key, mark, f"{now}|{self._instance}")
+        if await self._link.command("EXISTS", self._link.key("counts")):
+            await self._link.command("HSET", self._link.key("key_marks"), mark, f"{now}|{self._instance}")
 
 
-async def unknown_keys(link: RedisLink, prefix: str, known: KnownKeys) -> str:
-    """Why what stands in Redis under `prefix` is not all known to who has these keys; "" where it is."""
-    now, found = await _marked(link, prefix)
+async def unknown_keys(link: RedisLink, known: KnownKeys) -> str:
+    """Why what stands in Redis is not all known to who has these keys; "" where it is."""
+    now, found = await _marked(link)
     return why_unknown(found, known, now)
 
 
@@ -87,10 +84,10 @@ def why_unknown(found: Mapping[str, tuple[int, str]], known: KnownKeys, now: int
     )
 
 
-async def _marked(link: RedisLink, prefix: str) -> tuple[int, dict[str, tuple[int, str]]]:
+async def _marked(link: RedisLink) -> tuple[int, dict[str, tuple[int, str]]]:
     """Redis' second, and by the mark of each key when and by whom it was used last."""
     seconds, _ = await link.command("TIME")
-    listed: list[bytes] = await link.command("HGETALL", prefix + KEYS["key_marks"].short)
+    listed: list[bytes] = await link.command("HGETALL", link.key("key_marks"))
     texts = [text.decode("utf-8", "replace") for text in listed]
     return int(seconds), {mark: _used(text) for mark, text in zip(texts[::2], texts[1::2], strict=True)}
 

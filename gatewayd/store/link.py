@@ -1,7 +1,7 @@
 """The way to Redis that is kept open, and how long a call may take over it.
 
-Knows no key and no message. What one open connection is, and what Redis' errors mean on it, is in connection.py; how
-scripts share a call in calls.py.
+Knows what stands before all keys, and no message. What one open connection is, and what Redis' errors mean on it, is in
+connection.py; how scripts share a call in calls.py.
 """
 
 import math
@@ -90,6 +90,15 @@ class RedisLink(MultiService):
     def arguments(self) -> ScriptArguments:
         """What every script gets before its items."""
         return self._calls.arguments
+
+    @property
+    def prefix(self) -> str:
+        """What stands before all keys, those of the scripts, too."""
+        return self._calls.prefix
+
+    def key(self, name: str, rest: str = "") -> str:
+        """A key by the legend's name of its family."""
+        return self._calls.prefix + KEYS[name].short + rest
 
     @property
     def up(self) -> bool:
@@ -316,8 +325,7 @@ class RedisLink(MultiService):
         async def ask(*commands: Sequence[Any]) -> list[Any]:
             return await all_at_once(self._ask(second, commands))
 
-        key = self._calls.prefix + KEYS["waited"].short
-        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, key, self._outlook)
+        self._replicas = Replicas(self._clock, self._replicas_wanted, ask, self.key("waited"), self._outlook)
         self._second = second
         second.gone.addCallback(lambda _: self._leave(first, "the connection that asks for the replicas was lost"))
 

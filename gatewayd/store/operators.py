@@ -14,7 +14,7 @@ class Operators(StorePart):
     async def trace(self, ids: Sequence[str]) -> Trace | None:
         """As IStore."""
         for message_id in ids:
-            kept = rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
+            kept = await self._record(message_id)
             known = rows.known(message_id, kept, self._moments)
             if known is None:
                 continue
@@ -39,7 +39,7 @@ class Operators(StorePart):
         due = await self._link.command("ZSCORE", self._key("queue", channel), message_id)
         if due is None:
             return None
-        kept = rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
+        kept = await self._record(message_id)
         return Waiting(float(due) / 1000, rows.moment(kept, "deadline"))
 
     async def longest_waiting(self, limit: int) -> list[Trace]:

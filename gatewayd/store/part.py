@@ -1,4 +1,4 @@
-"""What the parts of RedisStore share: the link, the scripts, the prefix of every key."""
+"""What the parts of RedisStore share: the link, the scripts, the clocks."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,7 +9,6 @@ from twisted.logger import Logger
 from gatewayd.core.at_once import all_at_once
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store import rows
-from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.moments import SAID_FOR, Moments
 from gatewayd.store.scripts import all_scripts
@@ -17,7 +16,7 @@ from gatewayd.store.scripts import all_scripts
 _Value = TypeVar("_Value")
 
 AT_ONCE = 500
-"""Members of a set, or messages, that one call looks at: Redis does nothing else meanwhile."""
+"""Members of a set, messages or stops that one call looks at: Redis does nothing else meanwhile."""
 
 
 CLOCK_ERROR = 0.5
@@ -29,17 +28,14 @@ class StorePart:
 
     log = Logger()
 
-    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
+    def __init__(self, link: RedisLink, clock: Any, instance: str) -> None:
         self._link = link
         self._clock = clock
-        self._prefix = prefix
         self._instance = instance
+        self._key = link.key
         self._scripts = all_scripts()
         self._moments = Moments()
         self._lease_names: Iterator[str] = (f"q{number}" for number in itertools.count())
-
-    def _key(self, name: str, rest: str = "") -> str:
-        return self._prefix + KEYS[name].short + rest
 
     def _now(self) -> float:
         """The present moment by Redis' clock, as well as we know it, in seconds."""
@@ -62,6 +58,9 @@ class StorePart:
             except (ValueError, KeyError):
                 self.log.failure("something in Redis can't be read, beside what can: does another version write there?")
         return found
+
+    async def _record(self, message_id: str) -> rows.Record:
+        return rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
 
     async def _run(self, name: str, *item: Any) -> Any:
         return await self._link.run(self._scripts[name], item)

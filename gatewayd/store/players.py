@@ -44,8 +44,8 @@ def bucket(player_hash: str) -> int:
 class Players(StorePart):
     """Who must not be contacted, and what is stored of whom."""
 
-    def __init__(self, link: RedisLink, clock: Any, prefix: str, instance: str) -> None:
-        super().__init__(link, clock, prefix, instance)
+    def __init__(self, link: RedisLink, clock: Any, instance: str) -> None:
+        super().__init__(link, clock, instance)
         self._is_rewrite_due = False
 
     async def unsuppress(self, label: str, channel: Channel, hashes: Sequence[str]) -> bool:
@@ -87,8 +87,7 @@ class Players(StorePart):
         return following, seen, [kept for kept in found if kept is not None]
 
     async def _whole(self, message_id: str) -> Kept | None:
-        flat = await self._link.command("HGETALL", self._key("message", message_id))
-        kept = rows.record(flat)
+        kept = await self._record(message_id)
         old_lines = await self._link.command("LRANGE", self._key("timeline", message_id), 0, -1)
         texts = [
             await self._link.command("GET", self._key(family, name)) or b""
@@ -102,7 +101,7 @@ class Players(StorePart):
 
     async def fields(self, message_id: str) -> dict[str, str]:
         """A message's record by the names of the legend, without what the message says; empty where none is kept."""
-        kept = rows.record(await self._link.command("HGETALL", self._key("message", message_id)))
+        kept = await self._record(message_id)
         found = rows.named(kept)
         if rows.is_inside(kept):
             found = {name: value for name, value in found.items() if not name.startswith("content ")}

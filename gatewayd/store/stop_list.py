@@ -12,19 +12,16 @@ from zope.interface import implementer
 from gatewayd.core.interfaces import IStopList
 from gatewayd.core.model import Channel, Stop
 from gatewayd.store.link import RedisLink
+from gatewayd.store.part import AT_ONCE
 from gatewayd.store.scripts import all_scripts
-
-AT_ONCE = 500
-"""Stops that one call looks at: Redis does nothing else meanwhile."""
 
 
 @implementer(IStopList)
 class StopList:
     """IStopList on Redis; times are by its own clock."""
 
-    def __init__(self, link: RedisLink, prefix: str) -> None:
+    def __init__(self, link: RedisLink) -> None:
         self._link = link
-        self._prefix = prefix
         self._scripts = all_scripts()
 
     async def put(

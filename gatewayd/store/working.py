@@ -6,7 +6,6 @@ Where work is divided among processes, those that take requests go on when those
 from collections.abc import Collection
 
 from gatewayd.core.errors import StoreUnavailable
-from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
 from gatewayd.store.scripts import all_scripts
 
@@ -22,9 +21,8 @@ QUEUES = ("email", "sms", "im", "reports")
 class Working:
     """Keys `works:QUEUE`, "1". `ours` are the queues that this process works on."""
 
-    def __init__(self, link: RedisLink, prefix: str, ours: Collection[str]) -> None:
+    def __init__(self, link: RedisLink, ours: Collection[str]) -> None:
         self._link = link
-        self._prefix = prefix + KEYS["works"].short
         self._ours = ours
         self._absent: frozenset[str] = frozenset()
         self._without_work: frozenset[str] = frozenset()
@@ -37,9 +35,9 @@ class Working:
         """Say what this process works on, and find out what nobody does."""
         try:
             for queue in self._ours:
-                words = ("SET", self._prefix + queue, "1", "PX", int(ENDED_AFTER * 1000))
+                words = ("SET", self._link.key("works", queue), "1", "PX", int(ENDED_AFTER * 1000))
                 await self._link.run(all_scripts()["write_when_full"], words)
-            said = await self._link.command("MGET", *(self._prefix + queue for queue in QUEUES))
+            said = await self._link.command("MGET", *(self._link.key("works", queue) for queue in QUEUES))
         except StoreUnavailable:
             # That Redis is away is said elsewhere.
             self._absent = self._without_work = frozenset()

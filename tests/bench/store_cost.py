@@ -71,7 +71,7 @@ class Bench:
         prefix = RedisStore.key_prefix("gatewayd:")
         arguments = RedisStore.script_arguments("gw1", 10_000_000, WEEK, "3f9c0d2e1a7b")
         self.link = RedisLink(reactor, server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix)
-        self.store = RedisStore(self.link, reactor, prefix, "gw1")
+        self.store = RedisStore(self.link, reactor, "gw1")
         self.server = server
         self._to_tell: list[ReportJob] = []
         self.store.feed_reports(lambda: True, self._to_tell.append)

@@ -193,7 +193,7 @@ async def test_a_secret_key_that_is_not_that_of_the_others_fails(net: Net) -> No
     prefix = RedisStore.key_prefix("gatewayd:")
     link, _ = on_redis(net.redis, ShiftedClock(), prefix, "gw1")
     await link.command("HSET", prefix + "counts", "amazing|sms|accepted", 1)
-    await KeyMarks(link, prefix, "gw1", KnownKeys(Keys(other.encode()).marks, 1.0)).look()
+    await KeyMarks(link, "gw1", KnownKeys(Keys(other.encode()).marks, 1.0)).look()
     found = (await net.look())["secret_key"]
     assert found.word == FAIL
     assert "last by gw1" in found.found

@@ -46,7 +46,7 @@ class Instance:
         # An older process of the name may be there yet: each has a boot of its own.
         boot = f"boot{next(_boots)}"
         self.link = Link(world.server, self.clock, PREFIX, RedisStore.script_arguments(name, 1000, RETENTION, boot))
-        self.store = RedisStore(self.link, self.clock, PREFIX, name)
+        self.store = RedisStore(self.link, self.clock, name)
         meter = FakeMeter()
         self.marks = Marks(self.clock, self.store)
         self.statuses = RecentStatuses(self.clock, self.store)
@@ -55,7 +55,7 @@ class Instance:
         self.tracker = Tracker(
             self.clock,
             self.store,
-            StopList(self.link, PREFIX),
+            StopList(self.link),
             Keys(b"k" * 32),
             {"amazing": Label.model_construct()},
             meter,

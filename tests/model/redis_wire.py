@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import StoreUnavailable, StoreUntouched
 from gatewayd.store.calls import Script, ScriptArguments, packed
+from gatewayd.store.legend import KEYS
 from gatewayd.store.refusals import refusal
 
 CLOCK = "the-model's-clock"
@@ -137,6 +138,10 @@ class Link:
     beaten_at: float = 0.0  # when its latest heartbeat was asked for that was answered
     outgoing: deque[Call] = field(default_factory=deque)
     incoming: deque[Call] = field(default_factory=deque)
+
+    def key(self, name: str, rest: str = "") -> str:
+        """See RedisLink."""
+        return self.prefix + KEYS[name].short + rest
 
     async def run(self, script: Script, item: Sequence[Any], *, connection: int = 0) -> Any:
         """As RedisLink."""

@@ -25,10 +25,9 @@ def pair(request: Any) -> Iterator[tuple[Any, Any]]:
         yield FakeClaims(reactor, shared), FakeClaims(reactor, shared)
         return
     server = request.getfixturevalue("redis_server")
-    link = RedisLink(reactor, server.client(), jitter=lambda: 0.5)
+    link = RedisLink(reactor, server.client(), jitter=lambda: 0.5, prefix=f"claims{next(_serial)}:")
     link.startService()
-    prefix = f"claims{next(_serial)}:"
-    yield EventClaims(link, prefix, "boot-1"), EventClaims(link, prefix, "boot-2")
+    yield EventClaims(link, "boot-1"), EventClaims(link, "boot-2")
     pytest_twisted.blockon(link.stopService())
 
 

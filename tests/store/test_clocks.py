@@ -88,7 +88,7 @@ class Away:
 async def test_hosts_whose_clocks_differ_share_their_work(redis: tuple[RedisLink, ShiftedClock]) -> None:
     """40 s apart either way: nobody is dead for another, what is due in 10 s is due in 10 s, and deadlines are one."""
     link, clock = redis
-    here, late, early = (RedisStore(link, Away(clock, off), PREFIX, f"{off}") for off in (0.0, -40.0, 40.0))
+    here, late, early = (RedisStore(link, Away(clock, off), f"{off}") for off in (0.0, -40.0, 40.0))
     for _ in range(7):
         for store in (here, late, early):
             assert (await store.beat(first=False, dead_after=15))[1] == []
@@ -111,7 +111,7 @@ async def test_a_clock_that_is_set_back_stops_nothing(redis: tuple[RedisLink, Sh
     """With the next heartbeat what was due is due, leases are held, the rate goes on, and the log says it."""
     link, clock = redis
     host = Away(reactor, 0.0)
-    store = RedisStore(link, host, PREFIX, "one")
+    store = RedisStore(link, host, "one")
     await store.beat(first=True, dead_after=15)
     await gatherResults([ensureDeferred(store.accept(sms(host), "f")) for _ in range(1200)])
     held = sms(host)
@@ -137,7 +137,7 @@ async def test_what_stands_in_the_future_comes_forward_though_redis_went_away_me
     """Its clock was set back, and its connection lost right after that: the next round does what this one could not."""
     link, clock = redis
     host = Away(reactor, 0.0)
-    store = RedisStore(link, host, PREFIX, "one")
+    store = RedisStore(link, host, "one")
     await store.beat(first=True, dead_after=15)
     await store.accept(sms(host), "f")
     clock.advance(-3600)
@@ -160,7 +160,7 @@ async def test_an_uncertain_message_stays_so_whatever_the_clocks_do(
 ) -> None:
     """It bears the mark that it bore when it was leased: nothing was written since, and no second copy may leave."""
     link, clock = redis
-    store = RedisStore(link, Away(reactor, 0.0), PREFIX, "one")
+    store = RedisStore(link, Away(reactor, 0.0), "one")
     await store.beat(first=True, dead_after=15)
     message = sms(Away(reactor, 0.0))
     await store.accept(message, "f", lease=True)
@@ -196,7 +196,7 @@ class Hosts:
         )
         link.startService()
         self.links.append(link)
-        return RedisStore(link, self.clock, PREFIX, name)
+        return RedisStore(link, self.clock, name)
 
     def passes(self, seconds: float) -> None:
         """Time goes on for all."""
@@ -277,7 +277,7 @@ async def test_a_clock_that_is_set_on_ends_nothing_and_looks_at_nothing_again(
     """In an outage, or while its label is paused, a message waits for its deadline, which is as far away as before."""
     link, clock = redis
     host = Away(reactor, 0.0)
-    store = RedisStore(link, host, PREFIX, "one")
+    store = RedisStore(link, host, "one")
     await store.beat(first=True, dead_after=15)
     waits, aside = sms(host), sms(host)
     await store.accept(waits, "f")
@@ -301,7 +301,7 @@ async def test_a_process_that_begins_after_a_jump_reads_deadlines_as_the_others_
     """It has not seen Redis' clock being set; a deploy right after that must not end what waits."""
     link, clock = redis
     host = Away(reactor, 0.0)
-    old = RedisStore(link, host, PREFIX, "one")
+    old = RedisStore(link, host, "one")
     await old.beat(first=True, dead_after=15)
     before = sms(host)
     await old.accept(before, "f")
@@ -311,7 +311,7 @@ async def test_a_process_that_begins_after_a_jump_reads_deadlines_as_the_others_
         await old.come_forward()
     after = sms(host)
     await old.accept(after, "f")
-    new = RedisStore(link, host, PREFIX, "two")
+    new = RedisStore(link, host, "two")
     await new.beat(first=True, dead_after=15)
     await new.beat(first=False, dead_after=15)
     assert await new.lease_overdue(Channel.SMS, 0, 10) == (2, [])
@@ -330,7 +330,7 @@ async def test_a_process_that_begins_amid_a_jump_waits_for_what_the_others_say_o
     """They hear of it at their next heartbeat, and it must not end what waits before that, nor shorten what comes."""
     link, clock = redis
     host = Away(reactor, 0.0)
-    old = RedisStore(link, host, PREFIX, "one")
+    old = RedisStore(link, host, "one")
     for first in (True, False):
         await old.beat(first=first, dead_after=15)
     before = sms(host)
@@ -369,13 +369,13 @@ async def test_who_begins_alone_waits_a_second_at_most_for_others_to_speak_of_th
     link, clock = redis
     host = Away(reactor, 0.0)
     for name in ("two", "one"):
-        old = RedisStore(link, host, PREFIX, name)
+        old = RedisStore(link, host, name)
         await old.beat(first=True, dead_after=15)
         await old.beat(first=False, dead_after=15)
     await old.accept(sms(host), "f")
     clock.advance(60)
     host.off += 60
-    new = RedisStore(link, host, PREFIX, "one")
+    new = RedisStore(link, host, "one")
     await new.beat(first=True, dead_after=15)
     await new.beat(first=False, dead_after=15)
     assert len(await new.lease_messages(Channel.SMS, 10)) == 1
@@ -390,12 +390,12 @@ async def test_a_message_that_comes_before_the_first_heartbeat_has_its_deadline(
     """Its process has just begun, on a host whose clock is an hour off, and Redis' clock was set before: it has 1 h."""
     link, clock = redis
     here, there = Away(reactor, 0.0), Away(reactor, off)
-    old = RedisStore(link, here, PREFIX, "one")
+    old = RedisStore(link, here, "one")
     await old.beat(first=True, dead_after=15)
     clock.advance(jump)
     for _ in range(2):
         await old.beat(first=False, dead_after=15)
-    new = RedisStore(link, there, PREFIX, "two")
+    new = RedisStore(link, there, "two")
     message = sms(there)
     await new.accept(message, "f", until=there.seconds() + 3)
     (leased,) = await old.lease_messages(Channel.SMS, 10)
@@ -411,7 +411,7 @@ async def test_a_host_that_slept_says_nothing_of_redis_clock(
     link, clock = redis
     awake, asleep = Away(reactor, 0.0), Away(reactor, 0.0)
     other_link, _ = on_redis(redis_server, clock, PREFIX, "two", "boot-two")
-    one, two = RedisStore(link, awake, PREFIX, "one"), RedisStore(other_link, asleep, PREFIX, "two")
+    one, two = RedisStore(link, awake, "one"), RedisStore(other_link, asleep, "two")
     message = sms(awake)
     for store in (one, two):
         await store.beat(first=True, dead_after=15)
@@ -419,7 +419,7 @@ async def test_a_host_that_slept_says_nothing_of_redis_clock(
     asleep.off = -3600.0
     for store in (two, one, two, one, two):
         await store.beat(first=False, dead_after=15)
-    new = RedisStore(link, awake, PREFIX, "three")
+    new = RedisStore(link, awake, "three")
     await new.beat(first=True, dead_after=15)
     (leased,) = await new.lease_messages(Channel.SMS, 10)
     assert leased.message.deadline == pytest.approx(message.deadline, abs=1.0)
@@ -430,7 +430,7 @@ async def test_a_host_that_slept_says_nothing_of_redis_clock(
 async def test_a_parked_receipt_is_looked_at_again_after_a_jump(redis: tuple[RedisLink, ShiftedClock]) -> None:
     """Its own moment lies in the future, when the clock was set back: its next looks come by the clock as it is."""
     link, clock = redis
-    store = RedisStore(link, Away(reactor, 0.0), PREFIX, "one")
+    store = RedisStore(link, Away(reactor, 0.0), "one")
     await store.beat(first=True, dead_after=15)
     await store.record_receipt(Receipt("uk", ("r1",), Event.DELIVERED, "receipt"), park=True)
     clock.advance(-3600)
@@ -447,7 +447,7 @@ async def test_a_parked_receipt_is_looked_at_again_after_a_jump(redis: tuple[Red
 async def test_no_look_at_a_parked_receipt_is_left_out_where_all_slept(redis: tuple[RedisLink, ShiftedClock]) -> None:
     """A host paused for hours, a clock set on: it may be the only word of an SMS whose process died in that moment."""
     link, clock = redis
-    store = RedisStore(link, Away(reactor, 0.0), PREFIX, "one")
+    store = RedisStore(link, Away(reactor, 0.0), "one")
     await store.beat(first=True, dead_after=15)
     await store.record_receipt(Receipt("uk", ("r1",), Event.DELIVERED, "receipt"), park=True)
     clock.advance(5 * 3600)
@@ -562,7 +562,7 @@ async def test_an_acceptance_is_told_by_the_clock_as_it_is(redis: tuple[RedisLin
     """Deadlines follow slowly, moments at once, even before a heartbeat saw the jump; what waits knows both."""
     link, clock = redis
     host = Away(reactor, 0.0)
-    store = RedisStore(link, host, PREFIX, "one")
+    store = RedisStore(link, host, "one")
     await store.beat(first=True, dead_after=15)
     before, at_once, after = sms(host), sms(host), sms(host)
     await store.accept(before, "f")

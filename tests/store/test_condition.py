@@ -47,6 +47,7 @@ class Told:
     """Of a link what Condition asks: INFO and TIME."""
 
     foreign_at = -math.inf
+    prefix = "p:"
 
     def __init__(self) -> None:
         self.policy = ""
@@ -59,7 +60,7 @@ class Told:
 def test_the_log_has_each_trouble_once_until_it_is_over() -> None:
     """Whoever reads nothing but the log learns that a setting of Redis' loses messages."""
     link: Any = Told()
-    condition = Condition(Clock(), link, "p:", "gw1", lambda: 100.0)
+    condition = Condition(Clock(), link, "gw1", lambda: 100.0)
     with capturedLogs() as events:
         for link.policy in ("allkeys-lru", "allkeys-lru", "noeviction", "volatile-ttl", "noeviction"):
             Deferred.fromCoroutine(condition.look())
@@ -83,7 +84,7 @@ async def test_a_key_that_another_program_wrote_is_named_for_as_long_as_it_hinde
     server, clock = redis_server, ShiftedClock()
     prefix = RedisStore.key_prefix(f"foreign:{key}:")
     link, _ = on_redis(server, clock, prefix, "one", "boot")
-    store, condition = RedisStore(link, clock, prefix, "one"), Condition(clock, link, prefix, "one", clock.seconds)
+    store, condition = RedisStore(link, clock, "one"), Condition(clock, link, "one", clock.seconds)
     try:
         await link.command("RPUSH", prefix + key, "theirs")
         await condition.look()

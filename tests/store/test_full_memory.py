@@ -116,10 +116,10 @@ async def test_a_full_memory_refuses_no_event_and_no_verb(
 ) -> None:
     """What a provider brings ends a message, what an operator does makes room: both are written, and once."""
     world, link = full
-    claims, guards = EventClaims(link, PREFIX, "boot"), LiftedGuards(link, PREFIX)
+    claims, guards = EventClaims(link, "boot"), LiftedGuards(link)
     await link.command("CONFIG", "SET", "maxmemory", 1)
     assert await claims.claim(["a", "b"]) == [Claim.OURS, Claim.OURS]
-    assert await EventClaims(link, PREFIX, "other").claim(["a", "c"]) == [Claim.ANOTHERS, Claim.OURS]
+    assert await EventClaims(link, "other").claim(["a", "c"]) == [Claim.ANOTHERS, Claim.OURS]
     await claims.keep(["a"], 60)
     await claims.release(["b"])
     assert await claims.claim(["a", "b"]) == [Claim.DONE, Claim.OURS]
@@ -144,7 +144,7 @@ async def test_a_full_memory_still_waits_for_the_replicas() -> None:
     arguments = RedisStore.script_arguments("one", 20, 86400.0, "boot")
     link = RedisLink(clock, master.client(), replicas=1, jitter=lambda: 0.5, arguments=arguments, prefix=PREFIX)
     link.startService()
-    world = World(clock, *[RedisStore(link, clock, PREFIX, "one")] * 3)
+    world = World(clock, *[RedisStore(link, clock, "one")] * 3)
 
     async def is_followed() -> bool:
         try:

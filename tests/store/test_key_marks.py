@@ -23,13 +23,13 @@ def known(secret: bytes, *previous: bytes) -> KnownKeys:
 
 
 @asynccontextmanager
-async def redis(server: RedisServer, name: str) -> AsyncIterator[tuple[RedisLink, str]]:
-    """A link, and a prefix under which one message was counted."""
+async def redis(server: RedisServer, name: str) -> AsyncIterator[RedisLink]:
+    """A link, under whose prefix one message was counted."""
     prefix = RedisStore.key_prefix(f"marks:{name}:")
     link, _ = on_redis(server, ShiftedClock(), prefix, "one")
     try:
         await link.command("HSET", prefix + "counts", "amazing|sms|accepted", 1)
-        yield link, prefix
+        yield link
     finally:
         await link.command("FLUSHALL")
         await link.stopService()
@@ -38,11 +38,11 @@ async def redis(server: RedisServer, name: str) -> AsyncIterator[tuple[RedisLink
 @pytest_twisted.ensureDeferred
 async def test_two_processes_with_a_key_each_both_say_so(redis_server: RedisServer) -> None:
     """A second host for which installation made a key: it sent each uid again, and wrote to who was stopped."""
-    async with redis(redis_server, "two") as (link, prefix):
-        one, two = (KeyMarks(link, prefix, name, known(key)) for name, key in (("one", OLD), ("two", NEW)))
+    async with redis(redis_server, "two") as link:
+        one, two = (KeyMarks(link, name, known(key)) for name, key in (("one", OLD), ("two", NEW)))
         await one.look()
         assert one.degraded() == ()
-        assert "last by one" in await unknown_keys(link, prefix, known(NEW))
+        assert "last by one" in await unknown_keys(link, known(NEW))
         with capturedLogs() as events:
             for _ in range(2):
                 await two.look()
@@ -57,15 +57,15 @@ async def test_two_processes_with_a_key_each_both_say_so(redis_server: RedisServ
 @pytest_twisted.ensureDeferred
 async def test_a_rotated_key_that_is_still_listed_is_known(redis_server: RedisServer) -> None:
     """To the process that has both; the one that was not started again yet knows nothing of the new one."""
-    async with redis(redis_server, "rotated") as (link, prefix):
-        before, after = KeyMarks(link, prefix, "one", known(OLD)), KeyMarks(link, prefix, "two", known(NEW, OLD))
+    async with redis(redis_server, "rotated") as link:
+        before, after = KeyMarks(link, "one", known(OLD)), KeyMarks(link, "two", known(NEW, OLD))
         for _ in range(2):
             await before.look()
             await after.look()
         assert after.degraded() == ()
         assert before.degraded() != ()
         # Started again with both, too.
-        again = KeyMarks(link, prefix, "one", known(NEW, OLD))
+        again = KeyMarks(link, "one", known(NEW, OLD))
         await again.look()
         assert again.degraded() == ()
 
@@ -73,10 +73,10 @@ async def test_a_rotated_key_that_is_still_listed_is_known(redis_server: RedisSe
 @pytest_twisted.ensureDeferred
 async def test_a_mark_is_written_anew_once_an_hour(redis_server: RedisServer) -> None:
     """Not with each look: all of it goes into the append-only file."""
-    async with redis(redis_server, "hourly") as (link, prefix):
+    async with redis(redis_server, "hourly") as link:
         mine = known(OLD)
-        marks = KeyMarks(link, prefix, "one", mine)
-        key, mark = prefix + "key-marks", mine.marks[0]
+        marks = KeyMarks(link, "one", mine)
+        key, mark = link.prefix + "key-marks", mine.marks[0]
         for stored, stays in (("0|earlier", False), ("9999999999|earlier", True)):
             await link.command("HSET", key, mark, stored)
             await marks.look()
@@ -86,11 +86,11 @@ async def test_a_mark_is_written_anew_once_an_hour(redis_server: RedisServer) ->
 @pytest_twisted.ensureDeferred
 async def test_before_the_first_message_a_key_may_be_changed(redis_server: RedisServer) -> None:
     """Whoever tries it out, or puts the other hosts' key in place of the one that installation made, is not accused."""
-    async with redis(redis_server, "fresh") as (link, prefix):
-        await link.command("DEL", prefix + "counts")
-        await KeyMarks(link, prefix, "one", known(OLD)).look()
-        assert await unknown_keys(link, prefix, known(NEW)) == ""
-        assert not await link.command("EXISTS", prefix + "key-marks")
+    async with redis(redis_server, "fresh") as link:
+        await link.command("DEL", link.prefix + "counts")
+        await KeyMarks(link, "one", known(OLD)).look()
+        assert await unknown_keys(link, known(NEW)) == ""
+        assert not await link.command("EXISTS", link.prefix + "key-marks")
 
 
 def test_what_nothing_is_left_of_is_not_missed() -> None:

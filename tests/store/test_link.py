@@ -336,7 +336,7 @@ async def test_a_redis_that_takes_no_writes_counts_as_away(server: RedisServer) 
     """From the next heartbeat on a ping says Redis' own reason, the log says it once, and both say when it is over."""
     arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0, "boot")
     async with linked(server, arguments=arguments) as link:
-        store = RedisStore(link, reactor, "t:", "one")
+        store = RedisStore(link, reactor, "one")
         await store.beat(first=True, dead_after=15)
         assert await store.ping() < 1
         await link.command("CONFIG", "SET", "min-replicas-to-write", "1")
@@ -358,7 +358,7 @@ async def test_a_ping_says_that_memory_is_full(server: RedisServer) -> None:
     """The heartbeat passes, and all that sends; but no new message is taken on. The log says so once, and its end."""
     arguments = RedisStore.script_arguments("one", 20, 7 * 86400.0, "boot")
     async with linked(server, arguments=arguments) as link:
-        store = RedisStore(link, reactor, "t:", "one")
+        store = RedisStore(link, reactor, "one")
         await link.command("CONFIG", "SET", "maxmemory", "1")
         await store.beat(first=True, dead_after=15)
         with capturedLogs() as told:
@@ -377,7 +377,7 @@ async def test_a_ping_says_that_memory_is_full(server: RedisServer) -> None:
 async def test_a_ping_says_at_once_why_redis_is_away(server: RedisServer) -> None:
     """Nobody who asks how things stand waits for a connection that is not there."""
     async with linked(server) as link:
-        store = RedisStore(link, reactor, "t:", "one")
+        store = RedisStore(link, reactor, "one")
         await link.command("PING")
         server.kill()
         await until(lambda: "cannot be reached" in link.trouble)

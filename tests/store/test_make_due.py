@@ -25,7 +25,7 @@ def store(redis_server: RedisServer) -> Iterator[RedisStore]:
     link = RedisLink(clock, redis_server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=PREFIX)
     link.startService()
     pytest_twisted.blockon(ensureDeferred(link.command("FLUSHDB")))
-    yield RedisStore(link, clock, PREFIX, "one")
+    yield RedisStore(link, clock, "one")
     pytest_twisted.blockon(link.stopService())
 
 

@@ -200,7 +200,7 @@ def both(redis_server: RedisServer) -> Iterator[tuple[Side, Side, StillClock]]:
         clock, redis_server.client(), jitter=lambda: 0.5, arguments=arguments, prefix=prefix, shift=clock.seconds
     )
     link.startService()
-    store = StillStore(link, clock, prefix, "one", usual=True)
+    store = StillStore(link, clock, "one", usual=True)
     yield Side(FakeStore(clock, "one", Database(), 1000, "boot"), clock), Side(store, clock), clock
     pytest_twisted.blockon(link.stopService())
     redis_server.empty()

@@ -51,7 +51,7 @@ def world(request: Any) -> Iterator[World]:
     prefix = f"stops{next(_serial)}:"
     link = RedisLink(reactor, server.client(), jitter=lambda: 0.5, arguments=ARGUMENTS, prefix=prefix)
     link.startService()
-    yield World(RedisStore(link, reactor, prefix, "a"), StopList(link, prefix), link, prefix)
+    yield World(RedisStore(link, reactor, "a"), StopList(link), link, prefix)
     pytest_twisted.blockon(link.stopService())
 
 

@@ -23,10 +23,10 @@ async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
     """A dead letter outlives later statuses, a status that comes late has its 48 hours, and nothing lives for ever."""
 
     async def left(key: str) -> int:
-        return int(await world.one._link.command("TTL", world.one._prefix + key))
+        return int(await world.one._link.command("TTL", world.one._link.prefix + key))
 
     async def expire(key: str, seconds: int) -> None:
-        await world.one._link.command("EXPIRE", world.one._prefix + key, seconds)
+        await world.one._link.command("EXPIRE", world.one._link.prefix + key, seconds)
 
     late = await world.sent("k0")
     await world.told()
@@ -53,7 +53,7 @@ async def test_what_is_kept_ends_but_not_too_early(world: World) -> None:
     assert await left(m) > 29 * 86400
     await world.leased(deadline=world.clock.seconds() + 60)
     assert await left(url) > 29 * 86400
-    await world.one._link.command("DEL", world.one._prefix + m)
+    await world.one._link.command("DEL", world.one._link.prefix + m)
     await world.one.report_again(first, 0, "no answer")
     assert await left(m) == -2
 

@@ -29,7 +29,7 @@ def link(redis_server: RedisServer) -> Iterator[RedisLink]:
 @pytest_twisted.ensureDeferred
 async def test_what_no_process_works_on_any_more_is_known_to_all(link: RedisLink) -> None:
     """By two looks in a row; what is said holds for a time, and what was nobody's is somebody's again at once."""
-    front, sender = Working(link, PREFIX, ()), Working(link, PREFIX, ("sms", "im"))
+    front, sender = Working(link, ()), Working(link, ("sms", "im"))
     await sender.look()
     await front.look()
     assert front.without() == frozenset()
@@ -50,7 +50,7 @@ async def test_what_no_process_works_on_any_more_is_known_to_all(link: RedisLink
 @pytest_twisted.ensureDeferred
 async def test_while_redis_is_silent_nothing_is_said_of_other_processes(link: RedisLink) -> None:
     """Nor right behind: each has to say first that it is there."""
-    front = Working(link, PREFIX, ())
+    front = Working(link, ())
     await front.look()
     await front.look()
     assert front.without()
