@@ -339,6 +339,15 @@ class RedisStore(Accepting, Facts, Players, Operators):
             return []
         return await super().lease_reports(limit)
 
+    def _report_lease(self) -> str:
+        """As Facts; until then a report that is born is queued, too."""
+        return super()._report_lease() if self._is_known() else ""
+
+    def _offer(self, row: Any) -> None:
+        """As Facts; what was asked for before Redis was another one stays leased, and comes again as a stray."""
+        if self._is_known():
+            super()._offer(row)
+
     def forgotten_since(self) -> float:
         return self._dataset.to_restate()
 

@@ -8,8 +8,8 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 
 from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
-from gatewayd.core.model import Channel, Handed, Message, Receipt
-from gatewayd.core.status import Event, State
+from gatewayd.core.model import Channel, Evidence, Handed, Message, Receipt, ReportJob
+from gatewayd.core.status import Event, Report, State
 from gatewayd.store import RedisStore
 from gatewayd.store.legend import KEYS
 from gatewayd.store.link import RedisLink
@@ -281,6 +281,40 @@ async def test_reports_are_not_told_before_peers_said_what_they_told(pair: Pair)
     pair.clock.advance(3.1)
     await pair.beat()
     assert await pair.two.lease_reports(1) == []
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_status_that_is_born_is_not_told_before_peers_said_what_they_told(pair: Pair) -> None:
+    """Its proof came before, and comes again: `two` would tell at once what Redis forgot that `one` has told."""
+    message, told = await pair.leased(pair.one), list[ReportJob]()
+    pair.two.feed_reports(lambda: True, told.append)
+    await mark(pair.one, message)
+    await pair.becomes_another_server()
+    await pair.beat()
+    await pair.two.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert told == []
+    await pair.one.restate_heard([(message.id, "a", None, False)])
+    pair.restated()
+    for _ in range(2):
+        await pair.beat()
+        pair.clock.advance(3.1)
+    assert [job.status for job in await pair.two.lease_reports(9)] == [Report.DELIVERED]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_status_that_was_asked_for_over_a_lost_connection_is_not_told_at_once(pair: Pair) -> None:
+    """What is asked again goes over the next connection, which nobody has looked at yet; it comes as a stray."""
+    message, told = await pair.leased(pair.one), list[ReportJob]()
+    pair.two.feed_reports(lambda: True, told.append)
+    await mark(pair.one, message)
+    pair.links[1].leave("a test cuts it")
+    await pair.two.record_evidence(Evidence(message.id, Event.DELIVERED, "dsn"))
+    assert told == []
+    assert await pair.two.leases("reports", lambda _: False) == {}, "nor given back"
+    await pair.beat()
+    [(stray, lease)] = (await pair.two.leases("reports", lambda _: False)).items()
+    await pair.two.release("reports", stray, lease)
+    assert [job.status for job in await pair.two.lease_reports(9)] == [Report.ACCEPTED]
 
 
 @pytest_twisted.ensureDeferred
