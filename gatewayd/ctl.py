@@ -74,6 +74,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output (head, less) has seen enough; what is left in the buffer has nowhere to go.
         sys.stdout = None
         return 1 if name in _VERDICTS else status
+    except MemoryError:
+        show.trouble("this host gives no memory for it")
+        return 1
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise

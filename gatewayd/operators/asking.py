@@ -4,9 +4,12 @@ Whatever goes through all that is kept goes in steps, so that no answer of the d
 Unhappy, as the client does.
 """
 
+import json
+import zlib
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 
 from gatewayd.core.model import Json
@@ -83,16 +86,18 @@ def export(options: Namespace) -> int:
     """All that is stored of one player. JSON for people, too: it is made to be handed on."""
     stop_list = None
     keyed_hash = ""
-    # By id: a look at all keys may see one twice.
-    messages: dict[str, Json] = {}
+    # By id: a look at all keys may see one twice. A player who tests a way out may have hundreds of thousands: each is
+    # kept as short as it can be, behind the moment by which they stand in order.
+    messages: dict[str, tuple[str, bytes]] = {}
     with show.Progress("Looking at kept messages", None, quiet=options.json) as progress:
         for step in _of_each_spelling(options, "/verbs/export"):
             stop_list = step.get("stop_list", stop_list)
             keyed_hash = keyed_hash or step.get("keyed_hash", "")
-            messages |= {one["ext_message_id"]: one for one in step["messages"]}
+            for one in step["messages"]:
+                messages[one["ext_message_id"]] = str(one["accepted_at"]), zlib.compress(json.dumps(one).encode(), 1)
             progress.step(step["seen"])
-    found = sorted(messages.values(), key=lambda one: str(one["accepted_at"]))
-    show.as_json({**_whose(options), "keyed_hash": keyed_hash, "stop_list": stop_list, "messages": found})
+    found = (json.loads(zlib.decompress(packed)) for _, packed in sorted(messages.values(), key=itemgetter(0)))
+    show.as_json_list({**_whose(options), "keyed_hash": keyed_hash, "stop_list": stop_list}, "messages", found)
     return 0
 
 
