@@ -86,11 +86,11 @@ class Holder:
         """What it holds in that queue, each with the name of its lease: nothing is in work."""
         return dict(await self.store.leases(kind, lambda _: False))
 
-    async def gives_back(self, *message_ids: str, unwritten: tuple[str, ...] = ()) -> None:
+    async def gives_back(self, *message_ids: str, unwritten: tuple[str, ...] = (), **more: Any) -> None:
         """These SMS, as it holds them."""
         held = await self.held()
         for one in message_ids:
-            await self.store.release("sms", one, held.get(one, ""), unwritten=unwritten)
+            await self.store.release("sms", one, held.get(one, ""), unwritten=unwritten, **more)
 
     async def stop(self, label: str, channel: Channel, name: str, seconds: float, *, owner: str = "") -> None:
         """As IStopList.put."""

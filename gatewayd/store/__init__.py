@@ -385,7 +385,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
 
     async def recover(self, instance: str, *, unwritten: Sequence[str] = ()) -> int:
         moved = 0
-        while step := await self._run("requeue_leases", instance, AT_ONCE, "", "", "", list(unwritten)):
+        while step := await self._run("requeue_leases", instance, AT_ONCE, "", "", "", list(unwritten), "", []):
             moved += step
         return moved
 
@@ -401,6 +401,16 @@ class RedisStore(Accepting, Facts, Players, Operators):
         found = await self._run_all("find_leases", [(kind, one) for one in others])
         return {one: lease.decode() for one, lease in zip(others, found, strict=True)}
 
-    async def release(self, kind: str, message_id: str, lease: str, *, unwritten: Sequence[str] = ()) -> None:
+    async def release(
+        self,
+        kind: str,
+        message_id: str,
+        lease: str,
+        *,
+        unwritten: Sequence[str] = (),
+        route: str = "",
+        progress: Sequence[str] = (),
+    ) -> None:
         names = [self.lease_name(name) for name in unwritten]
-        await self._run("requeue_leases", self._instance, 1, kind, message_id, lease, names)
+        item = kind, message_id, lease, names, route, list(progress)
+        await self._run("requeue_leases", self._instance, 1, *item)

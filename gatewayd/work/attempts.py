@@ -208,6 +208,9 @@ class MessageWork:
             self._marks.refused(item.message.id)
         if not uncertain and not progress:
             self._marks.unwritten(item.message.id, item.lease)
+        elif not uncertain and item.state is State.QUEUED:
+            # Of an uncertain one there may be more than these segments.
+            self._marks.half_sent(item.message.id, item.lease, item.route, progress)
         await persist(
             self._clock,
             self._store.settle_again,

@@ -74,10 +74,12 @@ class Chores:
             rounds = {held: seen.get(held, 0) + 1 for held in now.items()}
             strays = [held for held, number in rounds.items() if number > STRAY_AFTER]
             self._idle[kind] = {held: number for held, number in rounds.items() if number <= STRAY_AFTER}
-            await all_at_once(
-                self._store.release(kind, one, lease, unwritten=self._marks.unwritten_leases(one))
-                for one, lease in strays
-            )
+            await all_at_once(self._give_back(kind, one, lease) for one, lease in strays)
+
+    async def _give_back(self, kind: str, message_id: str, lease: str) -> None:
+        unwritten = self._marks.unwritten_leases(message_id)
+        route, progress = self._marks.segments_taken(message_id)
+        await self._store.release(kind, message_id, lease, unwritten=unwritten, route=route, progress=progress)
 
     async def _look_at_parked(self) -> None:
         due, orphans = await self._store.parked_receipts(PARKED)

@@ -49,10 +49,12 @@ class Mark(Struct, frozen=True, gc=False):
 
 
 class Unwritten(Struct, frozen=True):
-    """Put back last at `at`, and the leases under which nothing of it left."""
+    """Put back last at `at`, and the leases under which nothing of it left but the segments that `route` has."""
 
     at: float
     leases: tuple[str, ...]
+    route: str = ""
+    progress: tuple[str, ...] = ()
 
 
 class Marks:
@@ -100,9 +102,20 @@ class Marks:
 
     def unwritten(self, message_id: str, lease: str) -> None:
         """It is put back, and nothing of it was taken under this lease, whether it was marked under it or not."""
-        earlier = self.unwritten_leases(message_id)
-        self._unwritten.put(message_id, Unwritten(self._clock.seconds(), (*earlier[1 - LEASES :], lease)))
+        self._put_back(message_id, lease, "", ())
         self._not_put_back[message_id] = lease
+
+    def half_sent(self, message_id: str, lease: str, route: str, progress: tuple[str, ...]) -> None:
+        """It is put back: these segments of it were taken, and nothing besides was written. The next ones may leave."""
+        mark = self._marks.get(message_id)
+        if on := mark.route if mark is not None else route:
+            self._put_back(message_id, lease, on, progress)
+
+    def _put_back(self, message_id: str, lease: str, route: str, progress: tuple[str, ...]) -> None:
+        before = self._unwritten.get(message_id)
+        earlier = before.leases if before is not None and before.progress == progress else ()
+        leases = (*earlier[1 - LEASES :], lease)
+        self._unwritten.put(message_id, Unwritten(self._clock.seconds(), leases, route, progress))
 
     def put_back(self, message_id: str) -> None:
         """The store knows that it is put back."""
@@ -119,6 +132,11 @@ class Marks:
         """
         kept = self._unwritten.get(message_id)
         return kept.leases if kept is not None else ()
+
+    def segments_taken(self, message_id: str) -> tuple[str, tuple[str, ...]]:
+        """Who has segments of it, and their ids there: all that left under those leases, and before."""
+        kept = self._unwritten.get(message_id)
+        return (kept.route, kept.progress) if kept is not None else ("", ())
 
     def forgotten(self, item: Leased) -> Mark | None:
         """The mark that the store should have of a leased message, and has not; or has, but not that it was taken."""

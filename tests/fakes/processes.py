@@ -132,13 +132,13 @@ class FakeProcesses(FakePart):
     def lease_name(self, lease: str) -> str:
         return f"{self.boot}.{lease}"
 
-    def _left_nothing(self, kind: str, row: Row, names: Sequence[str]) -> bool:
-        marked = kind != "reports" and row.marked_since and row.lease is not None
+    def _left_nothing(self, kind: str, row: Row, names: Sequence[str], progress: Sequence[str] = ()) -> bool:
+        marked = kind != "reports" and (row.marked_since or progress) and row.lease is not None
         return bool(marked) and ".".join(row.lease or ()) in names
 
-    def _as_put_back(self, row: Row) -> None:
+    def _as_put_back(self, row: Row, written: str = "nothing") -> None:
         row.state = State.QUEUED
-        self._note(row, "again", "Redis had forgotten that it was put back: nothing had been written")
+        self._note(row, "again", f"Redis had forgotten that it was put back: {written} had been written")
 
     async def requeue_set_aside(self) -> int:
         now, moved = self._now(), 0
@@ -170,7 +170,16 @@ class FakeProcesses(FakePart):
         row = self.db.rows.get(message_id)
         return (row.report_lease if kind == "reports" else row.lease) or () if row else ()
 
-    async def release(self, kind: str, message_id: str, lease: str, *, unwritten: Sequence[str] = ()) -> None:
+    async def release(
+        self,
+        kind: str,
+        message_id: str,
+        lease: str,
+        *,
+        unwritten: Sequence[str] = (),
+        route: str = "",
+        progress: Sequence[str] = (),
+    ) -> None:
         leases = self._lease(kind)
         owner = self.db.boots.get(self.instance, self.boot)
         unheard = kind != "reports" and self._is_unheard(message_id)
@@ -178,6 +187,12 @@ class FakeProcesses(FakePart):
         if owner == self.boot and not unheard and is_this_one:
             del leases[message_id]
             row = self.db.rows.get(message_id)
-            if row is not None and self._left_nothing(kind, row, [self.lease_name(name) for name in unwritten]):
+            names = [self.lease_name(name) for name in unwritten]
+            if row is not None and self._left_nothing(kind, row, names, progress) and progress:
+                row.route, row.lost_progress, row.progress = route, None, tuple(progress)
+                for index, remote in enumerate(progress, 1):
+                    self._name(route, remote, (message_id, index, row.address))
+                self._as_put_back(row, f"no more than {len(progress)} of its segments")
+            elif row is not None and self._left_nothing(kind, row, names):
                 self._as_put_back(row)
             self._requeue(kind, message_id, self._now())

@@ -212,6 +212,31 @@ async def test_what_a_former_process_did_not_write_is_queued(world: World) -> No
     assert (uncertain.state, uncertain.copies) == (State.UNCERTAIN, 1)
 
 
+@pytest.mark.parametrize("marks", [0, 1, 2])
+@pytest_twisted.ensureDeferred
+async def test_a_stray_of_which_a_part_was_taken_goes_on_behind_it(world: World, marks: int) -> None:
+    """Of a long SMS the second segment was marked and not written, and Redis has neither that nor, perhaps, the mark.
+
+    It goes on as if it had been put back, though another process restates the mark; and receipts find what was taken.
+    """
+    message = await world.leased()
+    lease = world.one.leases[message.id]
+    for number in range(marks):
+        assert await world.one.mark(message, "world", "hash", segments=3)
+        if not number:
+            await world.one.record_segments(message.id, "world", ["r1"])
+    if not marks:
+        assert await world.one.restate_marks([(message.id, "world", 2**50)]) == ([message.id], [])
+    await world.one.gives_back(message.id, unwritten=("other", lease), route="world", progress=("r1", "r2"))
+    [again] = await world.two.lease_messages(Channel.SMS, 1)
+    assert (again.state, again.route, again.progress) == (State.QUEUED, "world", ("r1", "r2"))
+    assert await world.two.mark(again.message, "world", "hash", lease=again.lease, segments=3)
+    await world.two.settle_sent(message.id, Channel.SMS, Handed("world", ("r1", "r2", "r3")))
+    for remote, state in (("r3", State.SENT), ("r1", State.SENT), ("r2", State.DELIVERED)):
+        await world.one.record_receipt(Receipt("world", (remote,), Event.DELIVERED), park=False)
+        assert await world.state(message) is state
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_stray_of_another_lease_stays_uncertain(world: World) -> None:
     """What is known of one lease says nothing of what was written under a later one."""

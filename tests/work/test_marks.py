@@ -1,13 +1,15 @@
 """What left is not sent again because Redis forgot it: empty, older, or less than a heartbeat behind."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from at_once import run
 from fakes import Database, FakeEvidence, FakeMeter, FakeStore, Row
-from gatewayd.core.errors import StoreUnavailable
+from gatewayd.core.errors import StoreUnavailable, TemporaryFailure
 from gatewayd.core.model import Channel, Handed, Leased, Message, Receipt, Sms
 from gatewayd.core.retry import SMSC
 from gatewayd.core.status import Event, Report, State
@@ -31,11 +33,12 @@ class Bench:
         self.statuses = RecentStatuses(self.clock, self.store)
         self.written: list[str] = []
         self.handed: Handed | None = Handed("world", ("r1",))
+        self.deliver: Callable[[Leased], Awaitable[Handed]] = self._deliver
         self.work = MessageWork(
             self.clock,
             self.store,
             Channel.SMS,
-            self._deliver,
+            lambda leased: self.deliver(leased),
             marks=self.marks,
             statuses=self.statuses,
             evidence=FakeEvidence(),
@@ -183,6 +186,24 @@ def test_what_was_put_back_unwritten_is_remembered_by_its_lease() -> None:
     run(bench.work.do(again))
     assert bench.written == [message.id]
     assert bench.marks.unwritten_leases(message.id) == ()
+
+
+@pytest.mark.parametrize(("state", "known"), [(State.QUEUED, ("world", ("r1",))), (State.UNCERTAIN, ("", ()))])
+def test_a_long_sms_that_is_put_back_half_sent_is_remembered(state: State, known: tuple[str, tuple[str, ...]]) -> None:
+    """The first one was taken, the mark of the next did not get through. Uncertain before, more of it may be there."""
+    bench = Bench()
+    message = bench.accept()
+
+    async def half(leased: Leased) -> Handed:
+        bench.marks.written(message.id, Channel.SMS, "world", 1)
+        raise TemporaryFailure("no replica has it", progress=("r1",))
+
+    bench.deliver = half
+    run(bench.work.do(Leased(message, state=state)))
+    assert bench.marks.segments_taken(message.id) == known
+    assert bench.marks.unwritten_leases(message.id) == (("",) if known[1] else ())
+    bench.marks.written(message.id, Channel.SMS, "world", 2)
+    assert bench.marks.segments_taken(message.id) == ("", ())
 
 
 def forget_end(bench: Bench, message: Message) -> Row:

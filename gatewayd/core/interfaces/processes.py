@@ -77,8 +77,17 @@ class IProcesses(Interface):
     async def leases(kind: str, is_in_work: Callable[[str], bool]) -> Mapping[str, str]:
         """What this instance holds in the queue `kind` and has not in work, each with the name of its lease."""
 
-    async def release(kind: str, message_id: str, lease: str, *, unwritten: Sequence[str] = ()) -> None:
+    async def release(
+        kind: str,
+        message_id: str,
+        lease: str,
+        *,
+        unwritten: Sequence[str] = (),
+        route: str = "",
+        progress: Sequence[str] = (),
+    ) -> None:
         """Give back what this instance holds, where it does so under this very lease, as `leases` named it.
 
-        Where it is one of `unwritten`, the caller knows that nothing left under it: its mark says nothing.
+        Where it is one of `unwritten`, the caller knows that nothing left under it but the segments that `route` gave
+        the ids `progress`: its mark says nothing.
         """

@@ -1,14 +1,15 @@
 -- Give leases of an instance back to their queues: our own former self's, a dead peer's, or one that nobody works on.
 -- item    instance limit kind('' all) id('' all) lease(under which that one is held)
---         unwritten(names of leases, each with its process's, under which nothing left)
+--         unwritten(names of leases, each with its process's, under which nothing left but what follows)
+--         route segments(remote ids that it gave to those that it took)
 -- reply   how many moved; call again until 0
 -- holds   marked under a lease under which nothing left, as only its process knows, it is as if it had been put back:
---         the server has forgotten that it was, or took no writes
+--         the server has forgotten that it was, or took no writes; and so is it with the segments that were taken
 --         what its acceptor may still have to take back stays leased, unless that was our own former self: a cut-off
 --         process is no dead one
 --         of what our own name holds, what this process leased stays, and what our successor did, where there is one
 --         a lease that was given back is nobody's: who held it, if alive, can't mark or settle the message any more
-local function each(instance, limit, only_kind, only_id, only_lease, unwritten)
+local function each(instance, limit, only_kind, only_id, only_lease, unwritten, route, remotes)
   local moved, kept = 0, 0
   local may_be_alive = instance ~= INSTANCE or only_id ~= ''
   -- Another process may own our name by now.
@@ -22,7 +23,7 @@ local function each(instance, limit, only_kind, only_id, only_lease, unwritten)
   local held_until = only_id == '' and seen and as_text(math.min(seen + 0, NOW)) or now
   local function left_nothing(lease)
     for _, name in ipairs(unwritten) do
-      if sub(lease, 1, #name + 1) == name .. '+' then return true end
+      if sub(lease, 1, #name + 1) == name .. '+' or #remotes > 0 and lease == name then return true end
     end
     return false
   end
@@ -46,7 +47,13 @@ local function each(instance, limit, only_kind, only_id, only_lease, unwritten)
     if kind ~= 'reports' and left_nothing(lease) then
       m.state = QUEUED
       set_standing(m)
-      note(m, 'again', 'Redis had forgotten that it was put back: nothing had been written')
+      if #remotes > 0 then
+        if route ~= m.route then set_copy(m, m.marked_at, route) end
+        set_taken(m, route, remotes, 1)
+        clear(m, FIELD.lost_progress)
+      end
+      local written = #remotes > 0 and 'no more than ' .. #remotes .. ' of its segments' or 'nothing'
+      note(m, 'again', 'Redis had forgotten that it was put back: ' .. written .. ' had been written')
     elseif kind ~= 'reports' and m.state == UNCERTAIN and only_id == '' and may_have_left(m) then
       call('HINCRBY', KEY.message .. id, FIELD.copies, 1)
       note(m, 'uncertain', instance .. ' ended while it was on the wire')
