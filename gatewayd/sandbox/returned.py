@@ -1,41 +1,14 @@
 """Returned mail as a relay makes it: success reports (RFC 3464), and the LMTP client that hands them over."""
 
-from collections.abc import Mapping
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectionDone
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-
-class Returnable(Protocol):
-    """What a report needs of a mail."""
-
-    @property
-    def sender(self) -> str:
-        """MAIL FROM."""
-
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        """RCPT TO, each."""
-
-    @property
-    def rcpt_parameters(self) -> tuple[Mapping[str, str], ...]:
-        """The parameters of each RCPT."""
-
-    @property
-    def mail_parameters(self) -> Mapping[str, str]:
-        """The parameters of MAIL."""
-
-    @property
-    def content(self) -> bytes:
-        """The mail itself."""
-
-    @property
-    def queue_id(self) -> str:
-        """The relay's name for it."""
+from gatewayd.sandbox.conversation import Taken
 
 
 class LmtpClient(LineOnlyReceiver):
@@ -100,7 +73,7 @@ class LmtpClient(LineOnlyReceiver):
                 raise RuntimeError(line.decode("utf-8", "replace"))
 
 
-def success_dsn(mail: Returnable, reporter: str, action: str = "delivered") -> bytes:
+def success_dsn(mail: Taken, reporter: str, action: str = "delivered") -> bytes:
     """A success report on `mail` (RFC 3464), as a relay sends it to the envelope sender."""
     boundary = f"{mail.queue_id}/{reporter}"
     status = {"delivered": "2.0.0", "relayed": "2.0.0", "failed": "5.1.1", "delayed": "4.4.1"}.get(action, "2.0.0")
