@@ -3,9 +3,6 @@
 Knows no kind of directory. The memory is in this process only, and a fresh look-up passes it by.
 """
 
-from itertools import islice
-from typing import NoReturn
-
 from msgspec import Struct
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -15,6 +12,7 @@ from zope.interface import implementer
 
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
+from gatewayd.core.memory import Memory
 from gatewayd.core.model import Recipient
 
 log = Logger()
@@ -34,7 +32,7 @@ _Asker = Deferred[Recipient | None]
 
 class _Entry(Struct, frozen=True, gc=False):
     recipient: Recipient | None
-    until: float
+    at: float
 
 
 class _LookUp:
@@ -77,8 +75,7 @@ class Remembered:
         self.directory = directory
         self.timeout = timeout
         self._cache = cache
-        self._size = size
-        self._kept: dict[_Key, _Entry] = {}
+        self._kept: Memory[_Key, _Entry] = Memory(size, cache)
         self._under_way: dict[_Key, _LookUp] = {}
         self._answers = 0
         self._timeouts = 0
@@ -100,7 +97,7 @@ class Remembered:
         key = (label, ext_user_id)
         if not fresh:
             entry = self._kept.get(key)
-            if entry is not None and entry.until > self._clock.seconds():
+            if entry is not None and self._clock.seconds() < entry.at + self._cache:
                 return entry.recipient
         asker: _Asker = Deferred()
         look_up = self._under_way.get(key)
@@ -132,7 +129,7 @@ class Remembered:
 
     async def close(self) -> None:
         """Close the directory, and forget."""
-        self._kept.clear()
+        self._kept.forget_all()
         await self.directory.close()
 
     def _begin(self, key: _Key, askers: list[_Asker], *, fresh: bool) -> None:
@@ -216,21 +213,12 @@ class Remembered:
             return
         now = self._clock.seconds()
         if now < self._probe_at:
-            self._refuse(self._probe_at)
+            raise TemporaryFailure(f"the directory {self._name} does not answer", not_before=self._probe_at)
         self._probe_at = now + max(self.timeout, 1.0)
 
-    def _refuse(self, until: float) -> NoReturn:
-        raise TemporaryFailure(f"the directory {self._name} does not answer", not_before=until)
-
     def _keep(self, key: _Key, recipient: Recipient | None) -> None:
-        self._kept.pop(key, None)
         if self._cache > 0:
-            now = self._clock.seconds()
-            # The oldest stand in front. No more than two go at a time, so that no look-up pays for a crowd of others.
-            for first in list(islice(self._kept, 2)):
-                if len(self._kept) >= self._size or self._kept[first].until <= now:
-                    del self._kept[first]
-            self._kept[key] = _Entry(recipient, now + self._cache)
+            self._kept.put(key, _Entry(recipient, self._clock.seconds()))
 
 
 def _tell(askers: list[_Asker], result: Recipient | Failure | None) -> None:

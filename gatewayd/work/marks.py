@@ -11,9 +11,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gatewayd.core.interfaces import EvidenceSink, IStore
+from gatewayd.core.memory import Memory
 from gatewayd.core.model import Channel, Handed, Leased
 from gatewayd.core.persist import persist
-from gatewayd.work.memory import Memory
 
 KEPT_FOR = 600.0
 MOST = 12_000
@@ -63,8 +63,8 @@ class Marks:
     def __init__(self, clock: Any, store: IStore) -> None:
         self._clock = clock
         self._store = store
-        self._marks: Memory[Mark] = Memory(MOST, KEPT_FOR)
-        self._unwritten: Memory[Unwritten] = Memory(MOST_UNWRITTEN, KEPT_FOR)
+        self._marks: Memory[str, Mark] = Memory(MOST, KEPT_FOR)
+        self._unwritten: Memory[str, Unwritten] = Memory(MOST_UNWRITTEN, KEPT_FOR)
         # Of messages in work, and what was recalled: no others push these out, however long the store takes no writes.
         self._not_stored: dict[str, Mark] = {}  # the next hop took it, and the store does not know that
         self._not_put_back: dict[str, str] = {}  # the lease under which nothing left, as the store does not know

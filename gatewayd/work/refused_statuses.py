@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
+from gatewayd.core.memory import Memory
 from gatewayd.core.model import MOST_NAMED, Degraded
 from gatewayd.core.retry import STILL_SO
-from gatewayd.work.memory import Memory
 
 REFUSED_IN_A_ROW = 5
 """Refusals without a status taken between them, after which a host is said to take none."""
@@ -56,7 +56,7 @@ class RefusedStatuses:
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         # Bounded: a label's callback_hosts may be a pattern, and a request name any host of it.
-        self._refusals: Memory[_Refusals] = Memory(MAX_HOSTS, STILL_SO)
+        self._refusals: Memory[str, _Refusals] = Memory(MAX_HOSTS, STILL_SO)
 
     def count(self, host: str, label: str, reason: str, *, suspect: str = "", whose: str = "") -> None:
         """`host` took no status of `label`; `suspect` and `whose` (at most one message) as in _Refusals."""

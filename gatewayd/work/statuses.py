@@ -12,11 +12,11 @@ from typing import Any
 from msgspec import Struct
 
 from gatewayd.core.interfaces import IStore
+from gatewayd.core.memory import Memory
 from gatewayd.core.model import Evidence, Receipt, ReportJob
 from gatewayd.core.persist import persist
 from gatewayd.core.status import FINAL, LETTERS, Event, Report, State
 from gatewayd.work.marks import AT_ONCE, KEPT_FOR
-from gatewayd.work.memory import Memory
 
 MOST = 10_000
 """Messages: about 2 MB."""
@@ -54,8 +54,8 @@ class RecentStatuses:
     def __init__(self, clock: Any, store: IStore) -> None:
         self._clock = clock
         self._store = store
-        self._statuses: Memory[Statuses] = Memory(MOST, KEPT_FOR)
-        self._receipts: Memory[Received] = Memory(MOST_RECEIPTS, KEPT_FOR)
+        self._statuses: Memory[str, Statuses] = Memory(MOST, KEPT_FOR)
+        self._receipts: Memory[str, Received] = Memory(MOST_RECEIPTS, KEPT_FOR)
         # The letters of what Smartico took, as the store does not know yet: no others push these out.
         self._not_stored: dict[str, str] = {}
 

@@ -85,7 +85,7 @@ async def test_what_is_too_old_to_be_used_does_not_stay() -> None:
     world = World()
     for n in range(4):
         await world.find(str(n))
-    world.clock.advance(30)
+    world.clock.advance(30.1)
     for n in range(4, 6):
         await world.find(str(n))
     assert len(world.directory._kept) == 2

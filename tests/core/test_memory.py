@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from gatewayd.work.memory import Memory
+from gatewayd.core.memory import Memory
 
 MOST = 10
 KEPT_FOR = 60.0
@@ -15,14 +15,14 @@ class Moment(Struct, frozen=True):
     word: str = ""
 
 
-def keys(memory: Memory[Moment]) -> list[str]:
+def keys(memory: Memory[str, Moment]) -> list[str]:
     """All that is remembered, in its order."""
     return [key for some in memory.since(0.0, 100) for key, _ in some]
 
 
 def test_of_each_key_the_latest_is_remembered() -> None:
     """It stands once, behind those that came before it."""
-    memory: Memory[Moment] = Memory(MOST, KEPT_FOR)
+    memory: Memory[str, Moment] = Memory(MOST, KEPT_FOR)
     for at, key in enumerate("abc"):
         memory.put(key, Moment(at, "first"))
     memory.put("a", Moment(3.0, "second"))
@@ -34,7 +34,7 @@ def test_of_each_key_the_latest_is_remembered() -> None:
 
 def test_of_too_many_the_oldest_are_forgotten() -> None:
     """There are never more than may be."""
-    memory: Memory[Moment] = Memory(MOST, KEPT_FOR)
+    memory: Memory[str, Moment] = Memory(MOST, KEPT_FOR)
     for number in range(3 * MOST):
         memory.put(str(number), Moment(1.0))
         assert len(memory) == min(number + 1, MOST)
@@ -43,7 +43,7 @@ def test_of_too_many_the_oldest_are_forgotten() -> None:
 
 def test_what_is_too_old_is_forgotten_bit_by_bit() -> None:
     """With each one that comes two old ones go, and no young one does."""
-    memory: Memory[Moment] = Memory(MOST, KEPT_FOR)
+    memory: Memory[str, Moment] = Memory(MOST, KEPT_FOR)
     for key in "abcd":
         memory.put(key, Moment(0.0))
     memory.put("e", Moment(KEPT_FOR))
@@ -56,7 +56,7 @@ def test_what_is_too_old_is_forgotten_bit_by_bit() -> None:
 
 def test_what_came_since_a_moment_is_given_in_parts() -> None:
     """As it is at the start: what is put in or forgotten meanwhile changes nothing."""
-    memory: Memory[Moment] = Memory(MOST, KEPT_FOR)
+    memory: Memory[str, Moment] = Memory(MOST, KEPT_FOR)
     for at, key in enumerate("abcde"):
         memory.put(key, Moment(at))
     parts = []
@@ -70,7 +70,7 @@ def test_what_came_since_a_moment_is_given_in_parts() -> None:
 
 def test_what_is_forgotten_is_not_there() -> None:
     """Forgetting what was never known is no mistake."""
-    memory: Memory[Moment] = Memory(MOST, KEPT_FOR)
+    memory: Memory[str, Moment] = Memory(MOST, KEPT_FOR)
     memory.put("a", Moment(1.0))
     memory.forget("a")
     memory.forget("a")
