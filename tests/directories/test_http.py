@@ -25,7 +25,7 @@ from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import IRecipientDirectory
 from gatewayd.core.model import Recipient
 from gatewayd.directories.http import KEPT, HttpRecipientDirectory
-from gatewayd.directories.remembered import TookTooLong
+from gatewayd.directories.remembered import TIRED_AFTER, Remembered, TookTooLong
 from memory_network import Reactor
 
 LOOPBACK = "127.0.0.1"
@@ -63,7 +63,7 @@ class Service(Resource):
 class Player:
     """A look-up under way over memory; `outcome` is its player or its exception once there is one."""
 
-    def __init__(self, directory: HttpRecipientDirectory, ext_user_id: str = "1") -> None:
+    def __init__(self, directory: HttpRecipientDirectory | Remembered, ext_user_id: str = "1") -> None:
         self.outcome: Any = None
         Deferred.fromCoroutine(directory.find("amazing", ext_user_id)).addBoth(self._ended)
 
@@ -119,6 +119,20 @@ def test_no_answer_in_time_is_a_time_out(connects: bool) -> None:
     network.pump([0.1] * 25)
     assert isinstance(player.outcome, TookTooLong)
     assert str(player.outcome) == "the directory at pam.internal did not answer in time"
+
+
+@pytest.mark.parametrize("connects", [True, False])
+def test_who_gives_no_answer_in_time_is_let_rest(connects: bool) -> None:
+    """Whichever of the two limits ends a look-up, it counts as what it is: after three of them nobody waits."""
+    network, directory = over_memory()
+    remembered = Remembered(network, "pam", directory, timeout=2.0, cache=0.0)
+    for number in range(TIRED_AFTER):
+        Player(remembered, str(number))
+        if connects:
+            network.connect()
+        network.pump([0.1] * 25)
+    Player(remembered, "who finds out")
+    assert str(Player(remembered, "all others").outcome) == "the directory pam does not answer"
 
 
 def test_of_two_addresses_one_that_says_nothing_is_tried_last() -> None:
