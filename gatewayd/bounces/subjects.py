@@ -23,7 +23,7 @@ BOUNCE_SUBJECT = Phrases(
         r"\bmessage you sent\b",
         # GroupWise tells what becomes of a mail under one subject: that it was opened is no bounce.
         r"\bmessage status\b(?! ?-? ?(?:open|read|acce|dele|empt|downl|trans|deliv|pend|compl|decl|repl|forw))",
-        r"\bNDN:|\bNDR:|^error\b:",
+        r"\bndn:|\bndr:|^error\b:",
         r"\bproblem(?:e|s)? (?:delivering|with (?:your )?(?:mail|message))",
         r"\bmail could not\b|\bmail delivery\b|\bmail system error\b|\bmail non[- ]?remis",
         r"\bunzustellbar|\bnicht zugestellt|\bzustell(?:ung|fehler|bericht|status)|\bfehlgeschlagen",
