@@ -7,6 +7,7 @@ field apart for the scripts, `apart` for rows.py.
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 
 import msgspec
 
@@ -69,5 +70,6 @@ def long_text(kept: Mapping[bytes, bytes], name: str) -> bytes:
     return value
 
 
+@cache
 def _short(name: str) -> bytes:
     return FIELDS[name].short.encode()

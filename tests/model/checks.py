@@ -1,7 +1,9 @@
 """What must hold of all that Redis keeps, after each of its steps and at the end."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gatewayd.core.status import FINAL, REPORTS, State
@@ -17,7 +19,7 @@ for _, key in ipairs(redis.call('KEYS', ARGV[1])) do
   elseif kind == 'zset' then value = redis.call('ZRANGE', key, 0, -1)
   elseif kind == 'set' then value = redis.call('SMEMBERS', key)
   elseif kind == 'string' then value = redis.call('GET', key) end
-  out[#out + 1] = {key, value, redis.call('PTTL', key)}
+  out[#out + 1] = {key, value, ARGV[2] == 'lifetimes' and redis.call('PTTL', key) or 0}
 end
 return out
 """
@@ -47,7 +49,7 @@ def field(name: str) -> str:
 class Kept:
     """All keys: `messages` by id, and who stands in which place."""
 
-    messages: dict[str, dict[str, str]]
+    messages: dict[str, Mapping[str, str]]
     places: Counter[tuple[str, str]]
     leased: Counter[tuple[str, str]]
     lifetimes: dict[str, int]
@@ -56,17 +58,15 @@ class Kept:
     contents: dict[str, int]
 
     @classmethod
-    def read(cls, server: Any, prefix: str) -> "Kept":
-        """What Redis keeps now."""
+    def read(cls, server: Any, prefix: str, *, lifetimes: bool = False) -> "Kept":
+        """What Redis keeps now; with how long yet, if asked for."""
         kept = cls({}, Counter(), Counter(), {}, 0, {}, {})
-        for raw_key, value, lifetime in server.ask("EVAL", SNAPSHOT, 0, _glob(prefix) + "*"):
+        words = _glob(prefix) + "*", "lifetimes" if lifetimes else ""
+        for raw_key, value, lifetime in server.ask("EVAL", SNAPSHOT, 0, *words):
             key = raw_key.decode("utf-8", "backslashreplace")[len(prefix) :]
             kept.lifetimes[key] = lifetime
             if key.startswith(KEYS["message"].short):
-                named = record(value).items()
-                kept.messages[key[len(KEYS["message"].short) :]] = {
-                    name.decode(): value.decode("utf-8", "backslashreplace") for name, value in named
-                }
+                kept.messages[key[len(KEYS["message"].short) :]] = _message(tuple(value))
             elif key.startswith((KEYS["queue"].short, KEYS["leases"].short)):
                 kind = "reports" if key.split(":")[1] == "reports" else "messages"
                 kept.places.update((kind, member.decode()) for member in value)
@@ -145,6 +145,12 @@ class Kept:
         shorts = {KEYS[name].short for name in ENDLESS if name in KEYS}
         endless = [key for key, left in self.lifetimes.items() if left == -1 and key not in shorts]
         assert not endless, f"without an end: {endless}"
+
+
+@lru_cache(500)
+def _message(flat: tuple[bytes, ...]) -> Mapping[str, str]:
+    """A message's fields. From one step to the next few of them change."""
+    return {name.decode(): value.decode("utf-8", "backslashreplace") for name, value in record(flat).items()}
 
 
 def _glob(prefix: str) -> str:

@@ -75,6 +75,10 @@ class Server:
         self.ask(*words)
         self.fill(was_full)
 
+    def changes(self) -> int:
+        """How many it has made to what it keeps."""
+        return int(self.ask("INFO", "persistence").partition(b"rdb_changes_since_last_save:")[2].split()[0])
+
     def stop(self) -> None:
         """End it."""
         self._socket.close()

@@ -67,6 +67,7 @@ class World:
         self.receipts: Counter[str] = Counter()  # that were acknowledged, by message id
         self.redis_ahead = 0.0
         self.backed_up: tuple[float, Kept] | None = None
+        self.judged = -1  # what Redis had changed in all when it was judged last
         self.between = ""  # the message that was marked right before the backup
         self.rough_until = self.calm_until = 0.0
         self.forgotten: set[str] = set()
@@ -184,7 +185,12 @@ class World:
         self._judge(call)
 
     def _judge(self, call: Call) -> None:
-        if call.what not in ("TIME", "beat", "GET", "LRANGE", "ZRANGE", "PING", "SCAN"):
+        if call.what in ("TIME", "beat", "GET", "LRANGE", "ZRANGE", "PING", "SCAN"):
+            return
+        changes = self.server.changes()
+        # Of a call that changed nothing all has been judged.
+        if changes != self.judged:
+            self.judged = changes
             try:
                 Kept.read(self.server, PREFIX).judge()
             except AssertionError as error:
@@ -401,7 +407,7 @@ class World:
                 break
             self._advance(1.0)
             assert not self.troubles, self.troubles[0]
-        kept = Kept.read(self.server, PREFIX)
+        kept = Kept.read(self.server, PREFIX, lifetimes=True)
         owing = {self.numbers[one] for one in self.numbers if self.receipts[one] < self.segments[one]}
         # Of two messages to one number that bear one id, either's receipt may be taken for the other's.
         receipted = {one for one, number in self.numbers.items() if number not in owing}
