@@ -45,7 +45,7 @@ GRACE = float(os.environ.get("GATEWAYD_TEST_GRACE", "30"))
 
 LIMIT = pytest.StashKey[float]()
 
-FUZZ_EXAMPLES = int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "2000"))
+FUZZ_EXAMPLES = int(os.environ.get("GATEWAYD_FUZZ_EXAMPLES", "500"))
 """How many inputs each fuzzer of the SMPP codec tries; 12000 by hand before a change of the codec is done.
 
 Where it is set Hypothesis draws other inputs at each run. Else they are the same for the same tests, so that whoever

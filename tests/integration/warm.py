@@ -33,7 +33,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PROGRAMS = {"twistd": ("twisted.scripts.twistd", "run"), "gatewayctl": ("gatewayd.ctl", "main")}
 """Module and function behind each command."""
 
-LATE = ("encodings.idna", "jinja2", "phonenumbers", "sqlite3", "stringprep")
+LATE = ("email_validator", "encodings.idna", "jinja2", "phonenumbers.data.region_GB", "sqlite3", "stringprep")
 """What a daemon of the tests imports only once it runs."""
 
 WORKED_OUT = {"gatewayd.store.scripts": "all_scripts", "gatewayd.config.profiles": "profiles"}
