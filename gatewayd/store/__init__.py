@@ -156,7 +156,7 @@ class RedisStore(Accepting, Facts, Players, Operators):
             *entry,
             segments,
             message.label,
-            *stop_hashes,
+            *self._stop_keys(message.label, message.channel, stop_hashes),
         )
         if reply == b"lost":
             raise LeaseLost(message.id)

@@ -52,22 +52,24 @@ class Accepting(StorePart):
                 self.heard(attempt)
                 raise
         digest, content, texts = rows.stored(message, small=not lease)
+        player_bucket, deadline = str(bucket(player_hash)), rows.ms(self._moments.kept(message.deadline))
         item = (
             message.id,
             lists.packed(message.id),
-            [fingerprint, *earlier_fingerprints],
+            f"{fingerprint}|{player_bucket}|{deadline}",
+            " ".join((fingerprint, *earlier_fingerprints)),
             message.label,
             message.channel,
+            deadline,
             # As text: to Redis a number becomes one at a price.
-            str(rows.ms(self._moments.kept(message.deadline))),
             str(rows.ms(self._moments.kept(message.accepted_at))),
             message.callback_url,
             digest,
             content,
-            str(bucket(player_hash)),
+            player_bucket,
             int(lease),
-            list(earlier_ids),
-            list(stop_hashes),
+            " ".join(earlier_ids),
+            self._stop_keys(message.label, message.channel, stop_hashes),
         )
 
         async def ask() -> Any:
@@ -129,7 +131,7 @@ class Accepting(StorePart):
         self, ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
     ) -> tuple[Acceptance, str] | None:
         """As IStore."""
-        code, owner = await self._run("find_accepted", [fingerprint, *earlier_fingerprints], list(ids))
+        code, owner = await self._run("find_accepted", " ".join((fingerprint, *earlier_fingerprints)), list(ids))
         if not code:
             return None
         await self._link.confirmed()

@@ -37,6 +37,11 @@ class StorePart:
         self._moments = Moments()
         self._lease_names: Iterator[str] = (f"q{number}" for number in itertools.count())
 
+    def _stop_keys(self, label: str, channel: str, hashes: Iterable[str]) -> list[str]:
+        """Where these keyed hashes stand on the stop list, if they do."""
+        scope = self._key("stop", f"{label}:{channel}:")
+        return [scope + one for one in hashes]
+
     def _now(self) -> float:
         """The present moment by Redis' clock, as well as we know it, in seconds."""
         return float(self._clock.seconds()) + self._moments.ahead

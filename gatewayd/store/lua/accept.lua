@@ -1,6 +1,7 @@
 -- Store a message, once for its id.
--- item    id packed-id fingerprints(today's first) label channel deadline(ms) accepted(ms, as deadlines are kept) url digest content(both '' where the texts have it) player-bucket
---         lease(0|1) earlier-ids stop-hashes taken(ms, accepted by the server's clock) until(the same; 0: for ever)
+-- item    id packed-id stored-with(see shared/fingerprint.lua) fingerprints(under each key) label channel deadline(ms)
+--         accepted(ms, as deadlines are kept) url digest content(both '' where the texts have it) player-bucket lease(0|1)
+--         earlier-ids stop-keys(a list; of the two before a space is between any two) taken(ms, accepted by the server's clock) until(the same; 0: for ever)
 --         attempt(this call's own number) first-undecided(attempt) texts(field value ...)
 -- reply   leased stored suppressed full late; {same or conflict, or what it said before, id} where it is there already
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
@@ -51,21 +52,20 @@ local function with(is_wanted, field, value, ...)
   return ...
 end
 
-local function each(id, packed_id, fingerprints, label, channel, deadline, accepted_at, url, digest, content, bucket,
-  to_lease, earlier_ids, stop_hashes, taken, last_moment, attempt, undecided, ...)
+local function each(id, packed_id, stored_with, fingerprints, label, channel, deadline, accepted_at, url, digest, content,
+  bucket, to_lease, earlier_ids, stop_keys, taken, last_moment, attempt, undecided, ...)
   local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
   if me ~= '' then all_heard_before(undecided) end
   -- Nearly always none of these is there, and then it is not asked which.
-  local is_new = #earlier_ids == 0
-    and call('EXISTS', KEY.message .. id, stop_keys(stops_of(label, channel), unpack(stop_hashes))) == 0
+  local is_new = earlier_ids == '' and call('EXISTS', KEY.message .. id, unpack(stop_keys)) == 0
   local known = not is_new and call('HGET', KEY.message .. id, FIELD.fingerprint)
   if known then return heard_again(id, is_same(known, fingerprints), attempt, me, channel) end
-  for _, earlier in ipairs(earlier_ids) do
+  for earlier in string.gmatch(earlier_ids, '%S+') do
     known = call('HGET', KEY.message .. earlier, FIELD.fingerprint)
     if known then return heard_again(earlier, is_same(known, fingerprints), attempt, '', channel) end
   end
   if last_moment > 0 and NOW > last_moment then return 'late' end
-  if not is_new and is_stopped(label, channel, unpack(stop_hashes)) then return 'suppressed' end
+  if not is_new and is_stopped(unpack(stop_keys)) then return 'suppressed' end
   if waiting + more_waiting >= MAX then return 'full' end
   if digest ~= '' and not call('SET', KEY.content .. digest, content, 'NX') then call('INCR', KEY.content_more .. digest) end
   -- Nothing is accepted in the future: the clocks may have moved since the caller compared them.
@@ -73,8 +73,8 @@ local function each(id, packed_id, fingerprints, label, channel, deadline, accep
   local lag = taken == accepted_at and 0 or taken - accepted_at
   -- In this order Redis passes them by when it looks for one: those first that every step of a message needs.
   call('HSET', KEY.message .. id, FIELD.state, QUEUED .. '||', FIELD.accepted_at, taken, FIELD.label,
-    label .. '|' .. channel .. '|' .. name_callback(url, deadline), FIELD.fingerprint,
-    fingerprints[1] .. '|' .. bucket .. '|' .. deadline, with(to_lease == 1, FIELD.lease, BOOT .. attempt,
+    label .. '|' .. channel .. '|' .. name_callback(url, deadline), FIELD.fingerprint, stored_with,
+    with(to_lease == 1, FIELD.lease, BOOT .. attempt,
       with(me ~= '', FIELD.heard_by, now .. me, with(math.abs(lag) >= LAG, FIELD.deadline_lag, lag, ...))))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
   list_under_player(packed_id, bucket, deadline + KEPT)

@@ -1,5 +1,5 @@
 -- Was one of these ids taken before? Who asks tells their caller, so what is the same isn't taken back any more.
--- item    fingerprints ids
+-- item    fingerprints(under each key, with spaces between them) ids
 -- reply   {code, id}: same conflict, or {'', ''}
 local function each(fingerprints, ids)
   for _, id in ipairs(ids) do

@@ -1,5 +1,6 @@
 -- Mark a leased message, or the next segment of a long SMS, as being on the wire, right before its bytes are written.
--- item    id channel lease route address-hash bucket entry(what leads from a number to it; '' for none) segments label stop-hash ...
+-- item    id channel lease route address-hash bucket entry(what leads from a number to it; '' for none) segments label
+--         stop-key ...
 -- reply   the stamp of the mark; or lost (not ours, or not to be sent any more), stopped, paused: nothing may be written
 -- holds   from here on a crash leaves it uncertain, never queued
 --         of two marks of a message the later has the larger stamp, though the clock was set back between them: by that
@@ -19,7 +20,7 @@ local function each(id, channel, lease, route, address, bucket, entry, segments,
   local m = read(id)
   if not m or not holds(m, lease) or not WAITING[m.state] then return 'lost' end
   if is_paused(label .. '|' .. channel) then return 'paused' end
-  if is_stopped(label, channel, ...) then return 'stopped' end
+  if is_stopped(...) then return 'stopped' end
   local taken = with_former_mark(m).segments_taken
   -- On another SMSC, or to another number, a long SMS begins anew: what was taken and received there says nothing here.
   local elsewhere = m.route ~= route or (m.address_hash or '') ~= '' and m.address_hash ~= address

@@ -6,9 +6,8 @@ local function fingerprint_of(key, stored)
   return stored, unpack(call('HMGET', key, FIELD.player_bucket, FIELD.deadline))
 end
 
--- Whether a message was stored with this content: under today's key, a previous one, or by 0.1.0 without one.
+-- Whether a message was stored with this content: under today's key, a previous one, or by 0.1.0 without one; with spaces
+-- between them.
 local function is_same(stored, fingerprints)
-  local fingerprint = string.match(stored, '^[^|]*')
-  for _, one in ipairs(fingerprints) do if one == fingerprint then return true end end
-  return false
+  return find(' ' .. fingerprints .. ' ', ' ' .. string.match(stored, '^[^|]*') .. ' ', 1, true) ~= nil
 end

@@ -2,7 +2,7 @@
 local FRESH, MARKED = QUEUED .. '||', UNCERTAIN .. '||'
 
 local function usual(id, channel, lease, route, address, bucket, entry, segments, label, ...)
-  if segments > 1 or not is_short(route) or is_paused(label .. '|' .. channel) or is_stopped(label, channel, ...) then
+  if segments > 1 or not is_short(route) or is_paused(label .. '|' .. channel) or is_stopped(...) then
     return nil
   end
   local key, mine = KEY.message .. id, BOOT .. lease
