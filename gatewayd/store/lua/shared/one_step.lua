@@ -18,33 +18,63 @@ local function step_from(standing, event)
     local new, letters = cell_of(old, told, event)
     local letter = new and not_told(letters, told)
     if not new or new == old or #letter ~= 1 then return nil end
-    of_event[rest] = {old = old, new = new, letter = letter, stands = new .. '|' .. told .. letter .. '|'}
+    of_event[rest] = {old = old, new = new, letter = letter, stands = new .. '|' .. told .. letter .. '|', kinds = {}}
   end
   return of_event[rest], to_tell
 end
 
--- Take that step: its field in the story, its status to be told, its counts. The content and the lease are the caller's.
--- Result: the label and channel; and the report, where this process is to tell it.
+-- What messages have in common to which the same happens where they stand alike, all of one label, channel and URL: counted,
+-- and put together, once for all of them.
+local kinds = {}
+local function kind_of(step, event, key, whose)
+  local known = step.kinds[whose or '']
+  if known then return known end
+  local label, channel, callback = label_of(key, whose)
+  local before, behind = around_report(step.letter, label, channel, callback, now, '0', '0')
+  local kind = {
+    of_label = label, of_channel = channel, takes = step, taken = 0, dropped = 0,
+    named = FIELD.step .. event .. '|',
+    queued = step.stands .. as_telling(step.letter, now, ''),
+    ours = step.stands .. as_telling(step.letter, now, BOOT),
+    before = before,
+    behind = ' ' .. step.stands .. behind,
+  }
+  kinds[#kinds + 1] = kind
+  -- What 0.1.0 stored says its channel and URL elsewhere: each has a kind of its own.
+  if find(whose or '', '|', 1, true) then step.kinds[whose] = kind end
+  return kind
+end
+
+table.insert(at_end, 1, function()
+  for _, kind in ipairs(kinds) do
+    local label, channel, step = kind.of_label, kind.of_channel, kind.takes
+    count(label, channel, step.new, kind.taken)
+    if not WAITING[step.old] then count(label, channel, step.old, -kind.taken) end
+    if step.letter == ACCEPTED then count(label, channel, 'handed', kind.taken) end
+    count(label, channel, 'in_flight', -kind.dropped)
+    if kind.dropped > 0 then count_waiting(-kind.dropped) end
+  end
+end)
+
+-- Take that step: its field in the story, its status to be told, its counts. The content and the lease are the caller's, who
+-- counts as `dropped` what waits no more.
+-- Result: the report, where this process is to tell it, or false; and the kind.
 local function take_step(id, step, to_tell, whose, accepted_at, event, words, report_lease)
   local key = KEY.message .. id
-  local label, channel, callback = label_of(key, whose)
-  local age = as_text(NOW - accepted_at)
-  count(label, channel, step.new, 1)
-  if not WAITING[step.old] then count(label, channel, step.old, -1) end
-  if step.letter == ACCEPTED then count(label, channel, 'handed', 1) end
+  local kind, age = kind_of(step, event, key, whose), as_text(NOW - accepted_at)
   if to_tell ~= '' then
     local before, since, holder = telling(to_tell)
-    call('HSET', key, FIELD.state, step.stands .. as_telling(before .. step.letter, since, holder),
-      FIELD.step .. event .. '|' .. words, age, FIELD.report .. step.letter, age)
-    return label, channel, false
-  end
-  local is_ours = report_lease ~= ''
-  call('HSET', key, FIELD.state, step.stands .. as_telling(step.letter, now, is_ours and BOOT .. report_lease or ''),
-    FIELD.step .. event .. '|' .. words, age)
-  if not is_ours then
+    call('HSET', key, FIELD.state, step.stands .. as_telling(before .. step.letter, since, holder), kind.named .. words, age,
+      FIELD.report .. step.letter, age)
+  elseif report_lease == '' then
+    call('HSET', key, FIELD.state, kind.queued, kind.named .. words, age)
     call('ZADD', KEY.queue .. 'reports', now, id)
-    return label, channel, false
+  else
+    call('HSET', key, FIELD.state, kind.ours .. report_lease, kind.named .. words, age)
+    kind.taken = kind.taken + 1
+    enter_leases('reports', id)
+    return id .. kind.before .. report_lease .. '\n' .. age .. kind.behind, kind
   end
-  enter_leases('reports', id)
-  return label, channel, next_report(id, step.letter, label, channel, callback, now, '0', '0', report_lease, age, step.stands)
+  kind.taken = kind.taken + 1
+  return false, kind
 end

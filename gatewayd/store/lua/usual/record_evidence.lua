@@ -8,6 +8,6 @@ local function usual(id, event, source, detail, report_lease)
   accepted_at = accepted_at and accepted_at + 0
   -- What is old is to be kept for longer.
   if not step or WAITING[step.old] or not has_its_time(accepted_at) then return nil end
-  local _, _, report = take_step(id, step, to_tell, whose, accepted_at, event, words, report_lease)
+  local report = take_step(id, step, to_tell, whose, accepted_at, event, words, report_lease)
   return {'moved', report}
 end

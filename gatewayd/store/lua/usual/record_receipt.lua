@@ -11,6 +11,6 @@ local function usual(smsc, remotes, bucket, tag, event, detail, numbers, may_par
   accepted_at = accepted_at and accepted_at + 0
   -- What is old is to be kept for longer.
   if not step or WAITING[step.old] or not has_its_time(accepted_at) then return nothing_usual(id, segment) end
-  local _, _, report = take_step(id, step, to_tell, whose, accepted_at, 'receipt', detail, report_lease)
+  local report = take_step(id, step, to_tell, whose, accepted_at, 'receipt', detail, report_lease)
   return receipt_reply('moved', id, report)
 end

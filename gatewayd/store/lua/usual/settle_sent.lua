@@ -12,13 +12,12 @@ local function usual(id, channel, route, detail, remotes, report_lease, ...)
   local step, to_tell = step_from(standing, 'sent')
   if not step or step.old ~= UNCERTAIN then return nil end
   leave_leases(channel, id)
-  local label, _, report = take_step(id, step, to_tell, whose, accepted_at, 'sent', words, report_lease)
+  local report, kind = take_step(id, step, to_tell, whose, accepted_at, 'sent', words, report_lease)
   local inside = fields_inside(content)
   if not inside then free_shared(content) end
   call('HDEL', key, FIELD.lease, FIELD.heard_by, content_fields(key, inside))
   call('EXPIRE', key, KEEP)
-  count(label, channel, 'in_flight', -1)
-  count_waiting(-1)
+  kind.dropped = kind.dropped + 1
   list_entries(KEY.remotes, ...)
   return report
 end
