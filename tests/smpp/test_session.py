@@ -1,5 +1,7 @@
 """The session's rules by values: bytes and times in, events and bytes out."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -564,6 +566,63 @@ def test_the_peers_own_sequence_numbers_may_be_any() -> None:
         assert isinstance(event, RequestCame)
         session.answer(event.pdu, 0, 0.0)
         assert session.outgoing() == encode(smpp.DeliverSmResp(number))
+
+
+STEPS = st.one_of(
+    st.just(("submit",)),
+    st.tuples(st.just("answer"), st.integers(0, 20), st.sampled_from([0, Status.RSYSERR])),
+    st.tuples(st.just("nack"), st.sampled_from([0, 0, 0, 2, 3, 77])),
+    st.tuples(st.just("ask"), st.sampled_from([smpp.DeliverSm(3), smpp.EnquireLink(2), smpp.Raw(5, 0, 0x00010200)])),
+    st.tuples(st.just("wait"), st.sampled_from([0.1, 3.0, 11.0, 29.0, 61.0])),
+    st.just(("unbind",)),
+)
+
+
+@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
+@given(st.lists(STEPS, max_size=60))
+def test_each_submit_ends_once_and_as_its_answer_says(steps: list[tuple[Any, ...]]) -> None:
+    """Whatever comes in whatever order: one end for each, a late answer only behind none; an answer's word counts."""
+    session, now = bound(), 0.0
+    sequences: dict[int, int] = {}
+    ends: dict[int, list[Event]] = {}
+    answers: dict[int, int] = {}
+
+    def hear(events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, SubmitAnswered | SubmitUnanswered):
+                assert isinstance(event.token, int)
+                ends[event.token].append(event)
+            elif isinstance(event, RequestCame):
+                hear(session.answer(event.pdu, 0, now))
+
+    for step, *what in steps:
+        match step:
+            case "submit" if session.free:
+                token = len(sequences)
+                ends[token] = []
+                sequences[token] = session.submit(SUBMIT, token, now)
+            case "answer" if sequences:
+                token = what[0] % len(sequences)
+                if not ends[token] and not session.closed:
+                    answers[token] = what[1]
+                hear(session.received(encode(smpp.SubmitSmResp(sequences[token], what[1])), now))
+            case "nack":
+                hear(session.received(encode(smpp.GenericNack(what[0], Status.RINVCMDLEN)), now))
+            case "ask":
+                hear(session.received(encode(what[0]), now))
+            case "unbind":
+                hear(session.received(encode(smpp.Unbind(9)), now))
+            case "wait":
+                now += what[0]
+                hear(session.received(encode(smpp.EnquireLinkResp(9)), now) + session.tick(now))
+    hear(session.connection_lost("end"))
+    for token, told_of in ends.items():
+        first, *later = told_of
+        assert len(later) <= 1
+        assert not later or (isinstance(first, SubmitUnanswered) and isinstance(later[0], SubmitAnswered))
+        if token in answers:
+            assert isinstance(first, SubmitAnswered)
+            assert first.status == answers[token]
 
 
 @settings(max_examples=FUZZ_EXAMPLES, deadline=None)
