@@ -1,7 +1,8 @@
 """Failovers under load: messages are posted while the master goes, and afterwards each is looked for everywhere.
 
 What a round does to the three Redis is a row of KINDS. Lost is a message that was answered 0 and of which Smartico
-heard no final status; twice is one that the SMSC or the relay took more than once.
+heard no final status; twice is one that the SMSC or the relay took more than once, or of which Smartico heard a status
+again.
 """
 
 import signal
@@ -22,19 +23,20 @@ FINAL = frozenset({"delivered", "failed", "rejected"})
 
 
 class Round(Struct, frozen=True):
-    """What became of one round's messages. `lost` and `twice` name them."""
+    """What became of one round's messages. `lost`, `twice` and `told_twice` name them."""
 
     kind: str
     accepted: int
     refused: int
     lost: tuple[str, ...]
     twice: tuple[str, ...]
+    told_twice: tuple[str, ...]
     seconds: float
 
     def __str__(self) -> str:
         return (
             f"{self.kind:<28} accepted {self.accepted:>5}  answered 10 {self.refused:>5}  lost {len(self.lost)}"
-            f"  twice {len(self.twice)}  failover {self.seconds:.1f} s"
+            f"  twice {len(self.twice)}  told twice {len(self.told_twice)}  failover {self.seconds:.1f} s"
         )
 
 
@@ -110,18 +112,23 @@ KINDS: dict[str, Callable[[Trio, int], Awaitable[Callable[[], Awaitable[None]]]]
 }
 
 
-async def prepare(world: World, trio: Trio, replicas: int) -> None:
-    """The world's daemon goes by the trio's Sentinels; no second copy of anything."""
+async def prepare(world: World, trio: Trio, replicas: int, *, peers: int = 0) -> None:
+    """The world's daemon goes by the trio's Sentinels, and so do its peers; no second copy of anything."""
     world.settings["redis"] = {"sentinels": trio.sentinels, "master": NAME, "replicas": replicas}
     world.settings["relays"]["main"]["on_uncertain"] = "hold"
     world.label["email_deadline"] = world.label["sms_deadline"] = "120s"
     await world.start()
+    for number in range(peers):
+        peer = world.another(f"gw{number + 2}")
+        await peer.start()
+        await peer.ready()
 
 
 async def play(world: World, trio: Trio, kind: str, number: int, messages: int) -> Round:
     """One round: the load, the failover in its midst, and the count once all is quiet."""
     await until(lambda: whole(trio), 60)
-    await world.daemon.ready(30)
+    for daemon in (world.daemon, *world.others):
+        await daemon.ready(30)
     before = await trio.master()
     loads = [Load(world, channel, messages, callers=6, name=f"round{number}") for channel in ("sms", "email")]
     done: Deferred[Any] = DeferredList([load.done for load in loads], fireOnOneErrback=True)
@@ -145,12 +152,14 @@ async def play(world: World, trio: Trio, kind: str, number: int, messages: int) 
     with suppress(AssertionError):
         await until(lambda: not lost(), 150)
     taken = copies(world) + mails(world)
+    heard = {text: world.smartico.statuses(message_id) for text, message_id in ids.items()}
     return Round(
         kind=kind,
         accepted=len(ids),
         refused=sum(len(load.refused) for load in loads),
         lost=tuple(sorted(lost())),
         twice=tuple(sorted(text for text in ids if taken[text] > 1)),
+        told_twice=tuple(sorted(text for text, statuses in heard.items() if len(statuses) > len(set(statuses)))),
         seconds=seconds,
     )
 

@@ -25,7 +25,7 @@ async def test_a_failover_loses_nothing_and_sends_nothing_twice() -> None:
             await prepare(world, trio, 1)
             for number, kind in enumerate(KINDS):
                 one = await play(world, trio, kind, number, MESSAGES)
-                assert (one.accepted, one.lost, one.twice) == (2 * MESSAGES, (), ()), (
+                assert (one.accepted, one.lost, one.twice, one.told_twice) == (2 * MESSAGES, (), (), ()), (
                     f"{one}\n{world.daemon.log[-9000:]}"
                 )
             assert "Traceback" not in world.daemon.log
