@@ -43,7 +43,7 @@ class Peer:
             name = KEYS.address_hashes(sent_to)[0]
             return Known(ID, "", "amazing", Channel.EMAIL, "", State.SENT, address_hash=name) if sent_to else None
 
-        async def at_once(call: Callable[..., Any], *args: Any) -> Any:
+        async def at_once(octets: int, call: Callable[..., Any], *args: Any) -> Any:
             return call(*args)
 
         self.listener = ReturnedMail(

@@ -42,9 +42,9 @@ class Reply:
         return isinstance(other, Reply) and vars(self) == vars(other)
 
 
-async def at_once(call: Callable[..., Any], raw: bytes, *args: Any) -> Any:
+async def at_once(octets: int, call: Callable[..., Any], *args: Any) -> Any:
     """Stands for a thread of its own."""
-    return call(raw, *args)
+    return call(*args)
 
 
 class World:

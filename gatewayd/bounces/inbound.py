@@ -198,7 +198,8 @@ class ReturnedMail(protocol.Factory):
                 "so many mails have come back about {message_id} that one more is not read", message_id=message_id
             )
             return
-        inspected: Inspected = await self._in_thread(inspect, arrived.raw, arrived.null_sender)
+        raw = arrived.raw
+        inspected: Inspected = await self._in_thread(len(raw), inspect, raw, arrived.null_sender)
         if inspected.verdict.others:
             inspected = replace(inspected, verdict=await self._of_ours(message_id, inspected.verdict))
         evidence = self.evidence(arrived.recipient, inspected, null_sender=arrived.null_sender)

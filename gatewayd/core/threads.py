@@ -7,7 +7,7 @@ from twisted.internet.defer import DeferredLock
 from twisted.internet.threads import deferToThreadPool
 
 InThread = Callable[..., Awaitable[Any]]
-"""Runs a function with its arguments off the reactor's thread; the first of them is what is read, in octets."""
+"""`in_thread(octets, call, *args)`: what call(*args) gives, off the reactor's thread; it reads so many octets."""
 
 
 def one_at_a_time(reactor: Any, small: int) -> InThread:
@@ -17,9 +17,9 @@ def one_at_a_time(reactor: Any, small: int) -> InThread:
     """
     turn = DeferredLock()
 
-    async def run(call: Callable[..., Any], raw: bytes, *args: Any) -> Any:
-        if len(raw) <= small:
-            return call(raw, *args)
-        return await turn.run(deferToThreadPool, reactor, reactor.getThreadPool(), call, raw, *args)
+    async def run(octets: int, call: Callable[..., Any], *args: Any) -> Any:
+        if octets <= small:
+            return call(*args)
+        return await turn.run(deferToThreadPool, reactor, reactor.getThreadPool(), call, *args)
 
     return run

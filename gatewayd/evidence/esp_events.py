@@ -197,10 +197,7 @@ class EspEvents:
         return events
 
     async def _read(self, name: str, request: EspRequest, settings: Settings) -> tuple[EspEvent, ...]:
-        def read(body: bytes) -> tuple[EspEvent, ...]:
-            return READERS[name](request, settings)
-
-        events: tuple[EspEvent, ...] = await self._in_thread(read, request.body)
+        events: tuple[EspEvent, ...] = await self._in_thread(len(request.body), READERS[name], request, settings)
         return events
 
     async def _apply_all(self, name: str, about: Sequence[tuple[str, EspEvent]]) -> None:

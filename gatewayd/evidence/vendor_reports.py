@@ -164,11 +164,7 @@ class VendorReports:
 
     async def _record_texts(self, name: str, provider: Provider, report: ReportRequest) -> bool:
         """Make what players wrote durable; whether they wrote anything."""
-
-        def texts_in(body: bytes) -> tuple[VendorText, ...]:
-            return read_texts(provider.inbound, report)
-
-        texts = await self._in_thread(texts_in, report.body)
+        texts: tuple[VendorText, ...] = await self._in_thread(len(report.body), read_texts, provider.inbound, report)
         for one in texts:
             first, *others = self._hashes(provider, one.number) or ("",)
             await self._evidence.record_inbound(Inbound(name, first, one.text, tuple(others)))
@@ -176,12 +172,8 @@ class VendorReports:
 
     async def _record_by_ids(self, name: str, provider: Provider, report: ReportRequest) -> bool:
         """Make durable what is said of the vendor's own ids, as of an SMSC's; whether it says anything."""
-
-        def facts_in(body: bytes) -> tuple[VendorSaid, ...]:
-            return read(provider.reports, report)
-
         counts = False
-        for said in await self._in_thread(facts_in, report.body):
+        for said in await self._read(provider.reports, report):
             event = _event(provider, said)
             if event is None or event is Event.SENT or not said.remote_id:
                 self._meter.evidence(name, event or "none", "ignored")
@@ -206,17 +198,17 @@ class VendorReports:
         self, table: ProviderReports, token: str, report: ReportRequest
     ) -> dict[str | None, list[VendorSaid]]:
         """What a report says by the message that it says it of; None for what is about none of ours."""
-
-        def facts_in(body: bytes) -> tuple[VendorSaid, ...]:
-            return read(table, report)
-
-        facts = await self._in_thread(facts_in, report.body) if not report.is_compressed else ()
+        facts = await self._read(table, report) if not report.is_compressed else ()
         if not table.token:
             return {self._keys.read(Purpose.REPORT, token): list(facts)}
         of_message: dict[str | None, list[VendorSaid]] = {}
         for said in facts:
             of_message.setdefault(self._message_of(said.token), []).append(said)
         return of_message or {None: []}
+
+    async def _read(self, table: ProviderReports, report: ReportRequest) -> tuple[VendorSaid, ...]:
+        facts: tuple[VendorSaid, ...] = await self._in_thread(len(report.body), read, table, report)
+        return facts
 
     def _message_of(self, token: str) -> str | None:
         """Whose token it is, in either length."""

@@ -14,8 +14,8 @@ async def test_what_is_big_is_read_one_at_a_time() -> None:
     """However many come together, the reactor's thread has its half of the interpreter; small ones need no thread."""
     reactor = Threads()
     run = one_at_a_time(reactor, SMALL)
-    first, second = (Deferred.fromCoroutine(run(len, b"x" * (SMALL + 1))) for _ in range(2))
-    assert await run(len, b"small") == 5
+    first, second = (Deferred.fromCoroutine(run(SMALL + 1, len, "x" * (SMALL + 1))) for _ in range(2))
+    assert await run(5, len, "small") == 5
     assert len(reactor.work) == 1
     reactor.work.pop(0)()
     assert await first == SMALL + 1
