@@ -222,10 +222,7 @@ class _Walk:
         """What lies between the delimiter lines; None where there is no such line (then all of it is text)."""
         if not boundary:
             return None
-        try:
-            delimiter = b"\n--" + boundary.rstrip().encode("utf-8")
-        except UnicodeEncodeError:
-            return None
+        delimiter = b"\n--" + boundary.rstrip().encode("utf-8", "replace")
         pieces: list[bytes] = []
         # Now the first line begins like all others: after a line break.
         body = b"\n" + body

@@ -307,8 +307,9 @@ class _SentinelTalk(Protocol):
 
     def _end(self, why: Failure) -> None:
         if not self.replies.called:
-            # Who listens waits for `gone`, not for these.
-            self.replies.addErrback(lambda failure: None) if self._heard else None
+            if self._heard is not None:
+                # Who listens waits for `gone`, not for these.
+                self.replies.addErrback(lambda failure: None)
             self.replies.errback(why)
 
 
@@ -318,8 +319,7 @@ def _packed(words: Sequence[str]) -> bytes:
     return packed
 
 
-def _factory(talk: _SentinelTalk) -> Factory:
-    factory = Factory()
+def _factory(talk: _SentinelTalk) -> Any:
+    factory: Any = Factory.forProtocol(lambda: talk)
     factory.noisy = False
-    factory.buildProtocol = lambda addr: talk  # type: ignore[method-assign]
     return factory
