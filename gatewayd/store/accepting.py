@@ -74,7 +74,8 @@ class Accepting(StorePart):
 
         async def ask() -> Any:
             moments = str(self._moments.theirs(message.accepted_at)), self._until(until)
-            return await self._run("accept", *item, *moments, attempt, self._unheard.first(), *texts)
+            undecided = self._unheard.first() if attempt else ""
+            return await self._run("accept", *item, *moments, self._link.arguments.boot + attempt, undecided, *texts)
 
         try:
             reply = await ask()

@@ -31,15 +31,16 @@ _WITHIN, _END = "return (function()\n", "end)()\n"
 """Around all behind the opening, which nearly every function uses: to Lua a function's own variables have a price, for
 each function within it that uses them; what comes from further out has none."""
 
+_EACH = "local function run(item) return each(values(item)) end\n"
 _LONG_WAY = "local function the_long_way()\n"
 _OTHERWISE = """return each
 end
 local long
-local function each(...)
-  local reply = usual(...)
+local function run(item)
+  local reply = usual(values(item))
   if reply ~= nil then return reply end
   long = long or the_long_way()
-  return long(...)
+  return long(values(item))
 end
 """
 
@@ -90,6 +91,8 @@ def _assembled(name: str, has_usual: bool) -> str:
     if usual:
         more = [word for word in _words_in("".join([own, *rest])) if word not in words]
         own = "".join([usual, _LONG_WAY, "\n".join(more) + "\n", *rest, own, _OTHERWISE])
+    else:
+        own += _EACH
     return spell("".join([*opening, _WITHIN, *first, own, _source("shared/coda.lua"), _END]))
 
 

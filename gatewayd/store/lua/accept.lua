@@ -2,7 +2,7 @@
 -- item    id packed-id stored-with(see shared/fingerprint.lua) fingerprints(under each key) label channel deadline(ms)
 --         accepted(ms, as deadlines are kept) url digest content(both '' where the texts have it) player-bucket lease(0|1)
 --         earlier-ids stop-keys(a list; of the two before a space is between any two) taken(ms, accepted by the server's clock) until(the same; 0: for ever)
---         attempt(this call's own number) first-undecided(attempt) texts(field value ...)
+--         call(its own name: boot and attempt) first-undecided(attempt; '' where nobody takes it back) texts(field value ...)
 -- reply   leased stored suppressed full late; {same or conflict, or what it said before, id} where it is there already
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up
@@ -18,11 +18,11 @@ local LAG = 1000 -- ms: a message whose deadline lags less behind the clock need
 local read = RECORD(state, heard_by, route, lease)
 
 -- What a call hears of a message that is there already.
-local function heard_again(id, same, attempt, me, channel)
+local function heard_again(id, same, name, me, channel)
   local key, m = KEY.message .. id, read(id)
   local heard = m and m.heard_by or ''
   if me ~= '' and string.match(heard, '^%d*(;[^;]*;)') == me then
-    return {m.lease == BOOT .. attempt and 'leased' or 'stored', id}
+    return {m.lease == name and 'leased' or 'stored', id}
   end
   if not same then return {'conflict', id} end
   if me == '' or #heard > 2000 then
@@ -53,16 +53,16 @@ local function with(is_wanted, field, value, ...)
 end
 
 local function each(id, packed_id, stored_with, fingerprints, label, channel, deadline, accepted_at, url, digest, content,
-  bucket, to_lease, earlier_ids, stop_keys, taken, last_moment, attempt, undecided, ...)
-  local me = attempt == '' and '' or (';' .. BOOT .. attempt .. ';')
-  if me ~= '' then all_heard_before(undecided) end
+  bucket, to_lease, earlier_ids, stop_keys, taken, last_moment, name, undecided, ...)
+  local is_named = undecided ~= ''
+  if is_named then all_heard_before(undecided) end
   -- Nearly always none of these is there, and then it is not asked which.
   local is_new = earlier_ids == '' and call('EXISTS', KEY.message .. id, unpack(stop_keys)) == 0
   local known = not is_new and call('HGET', KEY.message .. id, FIELD.fingerprint)
-  if known then return heard_again(id, is_same(known, fingerprints), attempt, me, channel) end
+  if known then return heard_again(id, is_same(known, fingerprints), name, is_named and ';' .. name .. ';' or '', channel) end
   for earlier in string.gmatch(earlier_ids, '%S+') do
     known = call('HGET', KEY.message .. earlier, FIELD.fingerprint)
-    if known then return heard_again(earlier, is_same(known, fingerprints), attempt, '', channel) end
+    if known then return heard_again(earlier, is_same(known, fingerprints), name, '', channel) end
   end
   if last_moment > 0 and NOW > last_moment then return 'late' end
   if not is_new and is_stopped(unpack(stop_keys)) then return 'suppressed' end
@@ -74,8 +74,8 @@ local function each(id, packed_id, stored_with, fingerprints, label, channel, de
   -- In this order Redis passes them by when it looks for one: those first that every step of a message needs.
   call('HSET', KEY.message .. id, FIELD.state, QUEUED .. '||', FIELD.accepted_at, taken, FIELD.label,
     label .. '|' .. channel .. '|' .. name_callback(url, deadline), FIELD.fingerprint, stored_with,
-    with(to_lease == 1, FIELD.lease, BOOT .. attempt,
-      with(me ~= '', FIELD.heard_by, now .. me, with(math.abs(lag) >= LAG, FIELD.deadline_lag, lag, ...))))
+    with(to_lease == 1, FIELD.lease, name,
+      with(is_named, FIELD.heard_by, now .. ';' .. name .. ';', with(math.abs(lag) >= LAG, FIELD.deadline_lag, lag, ...))))
   if to_lease == 1 then enter_leases(channel, id) else call('ZADD', KEY.queue .. channel, now, id) end
   list_under_player(packed_id, bucket, deadline + KEPT)
   count(label, channel, 'accepted', 1)

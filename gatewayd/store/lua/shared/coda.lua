@@ -1,6 +1,6 @@
 local out = {}
 local is_done, why = pcall(function()
-  for i = FIRST_ITEM, #ARGV do out[i - FIRST_ITEM + 1] = each(cmsgpack.unpack(ARGV[i])) end
+  for i = FIRST_ITEM, #ARGV do out[i - FIRST_ITEM + 1] = run(ARGV[i]) end
 end)
 for _, write in ipairs(at_end) do
   -- One that can't be written, for want of a right or as its key is of another type, takes none of the others along.

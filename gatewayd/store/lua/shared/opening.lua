@@ -7,7 +7,7 @@
 --          OUTCOME and KINDS are written above from status.py
 local P, INSTANCE = KEYS[1], ARGV[2]
 local KEEP, RETENTION, BOOT, FIRST_ITEM = ARGV[4], ARGV[5], ARGV[6], 7
-local call, find, sub = redis.call, string.find, string.sub
+local call, find, sub, values = redis.call, string.find, string.sub, cmsgpack.unpack
 local DAY = 86400000
 -- What processes share is timed by this server's clock: theirs may differ.
 local clock = call('TIME')

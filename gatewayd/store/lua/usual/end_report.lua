@@ -22,7 +22,7 @@ local function usual(id, letter, lease, reason, effort, packed_id, label, accept
   else
     standing, accepted = unpack(call('HMGET', key, FIELD.state, FIELD.report .. ACCEPTED))
   end
-  local heard = age .. string.format(' %d', NOW - accepted_at)
+  local heard = age .. ' ' .. as_text(NOW - accepted_at)
   local is_last = standing == untold
   local report = not is_last and next_one(id, key, standing, letter, lease, accepted_at, age, heard)
   if report == nil then return nil end

@@ -9,7 +9,7 @@ local function usual(id, channel, lease, route, address, bucket, entry, segments
   local standing, held, copy, accepted_at = unpack(call('HMGET', key, FIELD.state, FIELD.lease, FIELD.route,
     FIELD.accepted_at))
   if standing ~= FRESH or held ~= mine or copy then return nil end
-  call('HSET', key, FIELD.state, MARKED, FIELD.route, string.format('%d ', NOW - accepted_at) .. route, FIELD.address_hash, address,
+  call('HSET', key, FIELD.state, MARKED, FIELD.route, as_text(NOW - accepted_at) .. ' ' .. route, FIELD.address_hash, address,
     FIELD.lease, mine .. '+' .. route)
   if entry ~= '' then list_entry(KEY.latest, bucket, entry) end
   return NOW
