@@ -293,19 +293,20 @@ class _Lesson:
     async def _receipts(self, talks: list[Talk]) -> None:
         """Wait until each submit has its final receipt, or time is over."""
         taken = IdsGiven(self._ids, self._long_ids, self._nameless)
+
+        def came() -> list[Said]:
+            return said([request for talk in talks for request in talk.requests], self._smsc.receipt_states, taken)
+
         self._say(f"waiting up to {self._wait:.0f} s for {taken.count} receipts")
         end = self._reactor.seconds() + self._wait
-        while sum(one.is_final for one in self._said(talks)) < taken.count:
+        while sum(one.is_final for one in came()) < taken.count:
             left = end - self._reactor.seconds()
             if left <= 0 or not await _any_came(self._reactor, talks, left):
                 break
-        learned = taught(self._said(talks), taken)
+        learned = taught(came(), taken)
         for line in learned.story:
             self._say(line)
         self._lines += learned.lines
-
-    def _said(self, talks: list[Talk]) -> list[Said]:
-        return said([request for talk in talks for request in talk.requests], self._smsc.receipt_states)
 
     def _conclude(self, method: str) -> None:
         if any(self._long_ids) and not all(self._long_ids):

@@ -3,7 +3,8 @@
 Values in and values out: it knows no connection and waits for nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -45,10 +46,21 @@ class Said(Struct, frozen=True):
         return not self.text.intermediate and self.text.state not in _NO_ENDS
 
 
-def said(requests: Sequence[Brought], receipt_states: Mapping[str, str]) -> list[Said]:
-    """The receipts among what the SMSC brought."""
+def said(requests: Iterable[Brought], receipt_states: Mapping[str, str], taken: IdsGiven) -> list[Said]:
+    """The receipts among what the SMSC brought; a final one that was brought before is left out."""
     read = [(request, receipt.read(request, receipt_states, notifies=False)) for request in requests]
-    return [Said(request, text) for request, text in read if text is not None]
+    receipts = [Said(request, text) for request, text in read if text is not None]
+    open_ids = Counter(remote_ids.stored(remote_id, "auto") for remote_id in taken.ids)
+    return [one for one in receipts if not one.is_final or _is_news(one, open_ids)]
+
+
+def _is_news(final: Said, open_ids: Counter[str]) -> bool:
+    """Whether a submit of this id has none yet, which it has then; of an id that was given to none nobody knows."""
+    given = next((form for form in remote_ids.lookups(final.text.ids, "auto") if form in open_ids), None)
+    if given is None:
+        return True
+    open_ids[given] -= 1
+    return open_ids[given] >= 0
 
 
 def taught(receipts: Sequence[Said], taken: IdsGiven) -> Learned:

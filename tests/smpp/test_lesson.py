@@ -52,6 +52,16 @@ async def test_smpp_probe_learns_ids_and_forms(behaviour: dict[str, Any], line: 
 
 
 @pytest_twisted.ensureDeferred
+@pytest.mark.parametrize("ids", [{}, {"submit_ids": "hex", "receipt_ids": "decimal", "receipt_form": "text"}])
+async def test_smpp_probe_counts_a_receipt_that_comes_again_once(ids: dict[str, Any]) -> None:
+    """Counted each time, they seemed to be there before some segment had its own: as if one were for the whole."""
+    async with simulator(receipt_copies=3, **ids) as smsc:
+        learned = await learn(smsc)
+        assert "4 of 4 receipts came" in learned.story
+        assert 'long_receipts = "one"' not in learned.lines
+
+
+@pytest_twisted.ensureDeferred
 async def test_smpp_probe_finds_the_way_of_long_messages() -> None:
     """An SMSC that refuses a UDH is asked for SAR; one that refuses validity is asked without."""
 
