@@ -101,8 +101,17 @@ class FakeShownToPeople(FakePart):
         if letters and row:
             self._note(row, "told to retry" if retry else "told to drop", "".join(letters))
             if retry:
-                self._tell(message_id, row, "".join(letters), False)
+                self._tell_again(message_id, row, "".join(letters))
         return bool(letters)
+
+    def _tell_again(self, message_id: str, row: Row, letters: str) -> None:
+        told = row.pending[0] if row.report_lease else ""
+        waiting, row.pending = row.pending + letters, told
+        rest = "".join(letter for letter in row.queued if letter in waiting and letter != told)
+        if told:
+            row.pending += rest
+        else:
+            self._tell(message_id, row, rest, False)
 
     async def pause(self, label: str, channel: Channel) -> None:
         self._now()
@@ -170,7 +179,7 @@ class FakeShownToPeople(FakePart):
             letters = "".join(letter for letter in row.queued if letter in heard and letter not in row.pending)
             if letters and label in ("", row.label):
                 self._note(row, "replayed", letters)
-                self._tell(message_id, row, letters, False)
+                self._tell_again(message_id, row, letters)
                 queued += len(letters)
         return "0", queued
 

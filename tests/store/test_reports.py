@@ -141,6 +141,28 @@ async def test_dead_reports(world: World) -> None:
     assert not await world.one.drop_dead(message.id)
 
 
+@pytest.mark.parametrize("leased", [False, True], ids=["waits", "is told"])
+@pytest_twisted.ensureDeferred
+async def test_a_dead_report_is_told_before_what_came_after_it(world: World, leased: bool) -> None:
+    """At once though a later status waits for its next try, and before it; but not before one that is being told."""
+    message = await world.sent("d1")
+    [job] = await world.one.lease_reports(10)
+    await world.one.record_receipt(Receipt("world", ("d1",), Event.DELIVERED), park=True)
+    after = await world.one.report_dead(job, "48 h", waited=172_800, tries=41)
+    assert after is not None
+    if not leased:
+        await world.one.report_again(after, world.clock.seconds() + 3600, "HTTP 500")
+    assert await world.one.retry_dead(message.id)
+    if leased:
+        await world.one.report_again(after, world.clock.seconds(), "HTTP 500")
+    [first] = await world.one.lease_reports(10)
+    assert (first.status, first.attempts) == ((Report.DELIVERED, 1) if leased else (Report.ACCEPTED, 0))
+    second = await world.one.report_heard(first)
+    assert second is not None
+    assert (second.status, second.attempts) == (Report.ACCEPTED if leased else Report.DELIVERED, 0)
+    assert await world.one.report_heard(second) is None
+
+
 @pytest_twisted.ensureDeferred
 async def test_dead_reports_of_before_a_moment(world: World) -> None:
     """The newest of them first, and a limit counts from there."""
