@@ -17,6 +17,9 @@ SETTLED = 10.0
 ANSWERS_KEPT = 200
 """Of so many answers of ours the latest numbers are known, for a nack of one comes soon."""
 
+_OF_SUBMITS = frozenset({Disposition.THROTTLED, Disposition.PERMANENT})
+"""Nobody throttles an answer, or has something against whom it is for."""
+
 
 class Nack(Struct, frozen=True):
     """When it came, and what it says."""
@@ -41,8 +44,8 @@ class Nacks:
         self._answers.append(answer.sequence)
 
     def may_mean_an_answer(self, sequence: int, status: int) -> bool:
-        """Whether a nack with the number of a submit may be about our answer with that number. Nobody throttles one."""
-        return sequence in self._answers and disposition(status) is not Disposition.THROTTLED
+        """Whether a nack with the number of a submit may be about our answer with that number."""
+        return sequence in self._answers and disposition(status) not in _OF_SUBMITS
 
     def came(self, nack: Nack, submits: Mapping[int, float], keep: float) -> None:
         """One came that may mean each of these submits; `keep` is for how many seconds one waits for certainty."""

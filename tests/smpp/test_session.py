@@ -229,7 +229,11 @@ def test_who_nacks_what_is_no_submit_is_not_believed_of_one() -> None:
 
 def test_a_nack_by_number_may_mean_our_answer_to_the_peers_request_of_that_number() -> None:
     """Both sides count from 1: a submit whose number is that of a receipt keeps waiting for an answer of its own."""
-    for nack, at_once in ((Status.RINVCMDID, []), (Status.RTHROTTLED, [SubmitAnswered("a", Status.RTHROTTLED)])):
+    for nack, at_once in (
+        (Status.RINVCMDID, []),
+        (Status.RTHROTTLED, [SubmitAnswered("a", Status.RTHROTTLED)]),
+        (Status.RINVDSTADR, [SubmitAnswered("a", Status.RINVDSTADR)]),
+    ):
         session = bound()
         (came,) = session.received(encode(smpp.DeliverSm(2)), 0.0)
         assert isinstance(came, RequestCame)
