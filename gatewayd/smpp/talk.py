@@ -46,6 +46,8 @@ class Talk(Dialled):
         self._framer = smpp.Framer()
         self._sequence = 0
         self._waiting: dict[int, Deferred[smpp.Pdu]] = {}
+        self._submits: set[int] = set()  # the numbers of those
+        self._nack: smpp.GenericNack | None = None  # of nothing: the answer to the only submit, if no other comes
         self._gone: Deferred[None] = Deferred()
         self._lost = False
         self._unbound = False
@@ -68,6 +70,8 @@ class Talk(Dialled):
         if self._lost:
             raise Trouble(self._why)
         self._waiting[self._sequence] = waiting
+        if isinstance(pdu, smpp.SubmitSm):
+            self._submits.add(self._sequence)
         self.transport.write(smpp.numbered(octets, self._sequence))
         return waiting
 
@@ -77,6 +81,10 @@ class Talk(Dialled):
         try:
             return await waiting
         except TooLate:
+            nack, self._nack = self._nack, None
+            if nack is not None:
+                self._waiting = {number: each for number, each in self._waiting.items() if each is not waiting}
+                return nack
             raise Trouble(self.in_full(f"no answer in {patience:.0f} s")) from None
 
     async def ask(self, pdu: smpp.Pdu) -> smpp.Pdu:
@@ -149,6 +157,10 @@ class Talk(Dialled):
                 if isinstance(pdu, smpp.GenericNack) and not sequence and len(self._waiting) == 1:
                     # Its writer could not read the number of what alone it may mean.
                     (sequence,) = self._waiting
+                    if sequence in self._submits:
+                        self._nack = pdu
+                        return
                 waiting = self._waiting.pop(sequence, None)
                 if waiting is not None and not waiting.called:
+                    self._nack = None
                     waiting.callback(pdu)

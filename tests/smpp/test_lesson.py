@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.protocol import Factory, Protocol
 
 from gatewayd.core.lesson import Learned
 from gatewayd.sandbox.sms import part_of
@@ -59,6 +61,56 @@ async def test_smpp_probe_counts_a_receipt_that_comes_again_once(ids: dict[str, 
         learned = await learn(smsc)
         assert "4 of 4 receipts came" in learned.story
         assert 'long_receipts = "one"' not in learned.lines
+
+
+class Nacking(Protocol):
+    """Nacks each submit without a number; and takes it after all, where `takes`."""
+
+    takes = True
+
+    def connectionMade(self) -> None:
+        """Twisted: connected."""
+        self.framer = smpp.Framer()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Twisted: bytes."""
+        for octets in self.framer.feed(data):
+            match pdu := smpp.decode(octets):
+                case smpp.Bind():
+                    self.say(smpp.BindResp(pdu.sequence, 0, pdu.kind))
+                case smpp.SubmitSm():
+                    self.say(smpp.GenericNack(0, Status.ROPTPARNOTALLWD))
+                    if self.takes:
+                        self.say(smpp.SubmitSmResp(pdu.sequence, 0, b"%d" % pdu.sequence))
+                case smpp.Unbind():
+                    self.say(smpp.UnbindResp(pdu.sequence))
+
+    def say(self, pdu: smpp.Pdu) -> None:
+        """Write it."""
+        self.transport.write(smpp.encode(pdu))  # type: ignore[union-attr]
+
+
+class NackingForGood(Nacking):
+    """Takes none."""
+
+    takes = False
+
+
+@pytest_twisted.ensureDeferred
+@pytest.mark.parametrize(
+    ("guest", "said"),
+    [
+        (Nacking, "the long text was taken by udh in 3 PDU(s), all but the first at once"),
+        (NackingForGood, "the short text was refused: ESME_ROPTPARNOTALLWD"),
+    ],
+)
+async def test_smpp_probe_believes_a_nack_of_nothing_where_no_answer_comes(guest: type[Protocol], said: str) -> None:
+    """As the daemon does: it may mean something else, or be a remark on what is taken."""
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(Factory.forProtocol(guest))
+    table = settings(port.getHost().port)
+    learned = await smpp_probe(reactor, table, PHONE, sender="Amazing", wait=0.1, patience=0.3)
+    assert said in "\n".join(learned.story)
+    await port.stopListening()
 
 
 @pytest_twisted.ensureDeferred
