@@ -55,7 +55,7 @@ class Reactor(MemoryReactorClock):
 
     def __init__(self, *addresses: str) -> None:
         super().__init__()
-        self.nameResolver: Names = Names(*addresses or ("1.1.1.1",))
+        self.nameResolver: Any = Names(*addresses or ("1.1.1.1",))
 
     def installNameResolver(self, resolver: Any) -> Any:
         """Not needed."""

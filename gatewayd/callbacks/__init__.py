@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from gatewayd.callbacks.host import CallbackHost
 from gatewayd.core.errors import AnsweredInVain, PermanentFailure, TemporaryFailure
-from gatewayd.core.host_addresses import HostAddresses, Resolving
+from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.interfaces import ICallbacks
 from gatewayd.core.model import MOST_NAMED, Degraded
 from gatewayd.core.retry import STILL_SO
@@ -25,7 +25,6 @@ from gatewayd.core.tls import client_options
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import BadAnswer, asked_for
 from gatewayd.http_client.keepalive import Stale, TooLate
-from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.http_client.origin import Origin
 from gatewayd.http_client.public_only import PublicOnly
 from gatewayd.http_client.requests import target
@@ -61,7 +60,6 @@ class Callbacks(Service):
         who: str = "callback host",
     ) -> None:
         self._reactor = reactor
-        self._network = Resolving(reactor, OneAtATime(reactor.nameResolver))
         self._random = random
         self._limit = limit
         self._timeout = timeout
@@ -132,11 +130,11 @@ class Callbacks(Service):
             for old in [key for key, host in self._hosts.items() if host.idle]:
                 del self._hosts[old]
         scheme, netloc, allow_private = key
-        guard = None if allow_private else PublicOnly(self._network)
+        guard = None if allow_private else PublicOnly(self._reactor)
         host = self._hosts[key] = CallbackHost(
             self._reactor,
             self._random,
-            _origin(self._reactor, guard or self._network, scheme, netloc, self._timeout),
+            _origin(self._reactor, guard or self._reactor, scheme, netloc, self._timeout),
             guard,
             netloc,
             self._limit,

@@ -127,7 +127,7 @@ async def callback(
     what = f"callback host {host}:{port}"
     netloc = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        await origin_of(reactor, reactor, f"{scheme}://{netloc}", timeout=patience).listen(listened)
+        await origin_of(reactor, f"{scheme}://{netloc}", timeout=patience).listen(listened)
     except CancelledError:
         raise
     except TooLate:

@@ -12,8 +12,6 @@ from gatewayd.check.finding import FAIL, LISTENED, OK, WARN, Finding
 from gatewayd.config import Provider
 from gatewayd.config.profiles import profiles
 from gatewayd.core.errors import Down, NotWritten, Unanswered
-from gatewayd.core.host_addresses import Resolving
-from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.providers.exchange import Answered
 from gatewayd.providers.templates import filled
 from gatewayd.providers.vendor import Vendor
@@ -69,9 +67,8 @@ async def ask(vendor: Vendor, table: Provider, words: dict[str, str]) -> Answere
 
 def vendor_of(reactor: Any, name: str, table: Provider) -> Vendor:
     """The vendor as the daemon would reach it, without its pace: one request is within any."""
-    network = Resolving(reactor, OneAtATime(reactor.nameResolver))
     unpaced = table.model_copy(update={"rate": 0.0})
-    return Vendor(reactor, name, unpaced, network=network, reserve=_at_once, jitter=lambda: 0.0)
+    return Vendor(reactor, name, unpaced, reserve=_at_once, jitter=lambda: 0.0)
 
 
 async def _at_once(bucket: str, slots: int, interval: float, burst: float) -> float:

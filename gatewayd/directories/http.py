@@ -80,7 +80,6 @@ class HttpRecipientDirectory:
         self._host_header = host_header(self._host)
         self._origin = origin.origin_of(
             reactor,
-            reactor,
             url,
             timeout=timeout,
             ca_file=ca_file,

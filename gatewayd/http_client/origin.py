@@ -117,8 +117,7 @@ class Origin:
 
 
 def origin_of(
-    clock: IReactorTime,
-    network: Any,
+    reactor: Any,
     url: str,
     *,
     timeout: float,
@@ -130,13 +129,13 @@ def origin_of(
     """That of `url`, a URL of the operator's. Their files for its TLS are read again where they were renewed."""
     parts = urlsplit(url)
     addresses = HostAddresses()
-    endpoint = endpoint_of(addresses.network(network), parts.scheme, parts.netloc, timeout)
+    endpoint = endpoint_of(addresses.network(reactor), parts.scheme, parts.netloc, timeout)
     tls = parts.scheme == "https"
     if tls:
         host, _ = host_of(parts.netloc)
         options = RenewedOptions(host, ca_file=ca_file, certificate=certificate, private_key=private_key)
         endpoint = Encrypted(endpoint, options)
-    return Origin(clock, endpoint, tls=tls, addresses=addresses, timeout=timeout, idle=idle)
+    return Origin(reactor, endpoint, tls=tls, addresses=addresses, timeout=timeout, idle=idle)
 
 
 async def knock(clock: IReactorTime, endpoint: IStreamClientEndpoint, timeout: float) -> None:

@@ -12,14 +12,12 @@ from zope.interface import implementer
 from gatewayd.config import Provider
 from gatewayd.core.errors import Down, NotWritten, PermanentFailure, TemporaryFailure, Unanswered, Uncertain
 from gatewayd.core.failover import Setback, first_that_takes
-from gatewayd.core.host_addresses import Resolving
 from gatewayd.core.interfaces import BeforeWire, IChannel, ISharedRoutes
 from gatewayd.core.kept_ways import KeptWays, OnAnswer, count_nothing
 from gatewayd.core.model import Handed, Order, part_of
 from gatewayd.core.pace import Reserve
 from gatewayd.core.redact import redact, without_addresses
 from gatewayd.http_client.answers import asked_for
-from gatewayd.http_client.lookups import OneAtATime
 from gatewayd.providers.answers import Reading, Verdict, read
 from gatewayd.providers.exchange import Answered
 from gatewayd.providers.templates import filled
@@ -51,7 +49,6 @@ class HttpChannel(KeptWays[Vendor]):
         on_answer: OnAnswer = count_nothing,
     ) -> None:
         self._reactor = reactor
-        self._network = Resolving(reactor, OneAtATime(reactor.nameResolver))
         self._report_url = report_url
         self._reserve = reserve
         self._jitter = jitter
@@ -138,4 +135,4 @@ class HttpChannel(KeptWays[Vendor]):
         self._replace(providers)
 
     def _vendor(self, name: str, settings: Provider) -> Vendor:
-        return Vendor(self._reactor, name, settings, network=self._network, reserve=self._reserve, jitter=self._jitter)
+        return Vendor(self._reactor, name, settings, reserve=self._reserve, jitter=self._jitter)

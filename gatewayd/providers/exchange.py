@@ -42,18 +42,17 @@ class Exchange:
 
     log = Logger()
 
-    def __init__(self, clock: Any, name: str, settings: Provider, network: Any, health: Health) -> None:
+    def __init__(self, reactor: Any, name: str, settings: Provider, health: Health) -> None:
         self.latency = 0.0
-        self._clock = clock
+        self._clock = reactor
         self._name = name
         self._health = health
         self._timeout = settings.timeout
         parts = urlsplit(settings.url)
         self._host = host_header(parts.netloc)
-        self._plain = origin.endpoint_of(network, parts.scheme, parts.netloc, settings.timeout)
+        self._plain = origin.endpoint_of(reactor, parts.scheme, parts.netloc, settings.timeout)
         self._origin = origin.origin_of(
-            clock,
-            network,
+            reactor,
             settings.url,
             timeout=settings.timeout,
             idle=IDLE,

@@ -34,29 +34,28 @@ LONG_PAUSE = 60.0
 
 
 class Vendor:
-    """One [providers.NAME]. `network` is the reactor, with whatever resolver is meant."""
+    """One [providers.NAME]."""
 
     def __init__(
         self,
-        clock: Any,
+        reactor: Any,
         name: str,
         settings: Provider,
         *,
-        network: Any,
         reserve: Reserve,
         jitter: Callable[[], float],
     ) -> None:
         self.name = name
         self.settings = settings
-        self.health = Health(clock.seconds(), jitter)
-        self.own_reasons = OwnReasons(clock, "message")
-        self._clock = clock
-        self._pace = Pace(clock, f"provider:{name}", settings.rate, reserve, jitter)
-        self._slots = Slots(clock, settings.connections, LONGEST_WAIT, self._full)
-        self._backlog = Backlog(clock, name, "messages", self._pace, jitter, self._slots.fail)
-        self._exchange = Exchange(clock, name, settings, network, self.health)
+        self.health = Health(reactor.seconds(), jitter)
+        self.own_reasons = OwnReasons(reactor, "message")
+        self._clock = reactor
+        self._pace = Pace(reactor, f"provider:{name}", settings.rate, reserve, jitter)
+        self._slots = Slots(reactor, settings.connections, LONGEST_WAIT, self._full)
+        self._backlog = Backlog(reactor, name, "messages", self._pace, jitter, self._slots.fail)
+        self._exchange = Exchange(reactor, name, settings, self.health)
         self._probes = Probes(
-            clock,
+            reactor,
             name,
             self.health,
             knock=self._exchange.knock,

@@ -29,7 +29,7 @@ class Asker:
         place = parts.scheme, parts.netloc
         origin = self._origins.get(place)
         if origin is None:
-            origin = self._origins[place] = origin_of(self._reactor, self._reactor, url, timeout=CONNECTS_WITHIN)
+            origin = self._origins[place] = origin_of(self._reactor, url, timeout=CONNECTS_WITHIN)
         path = target(f"{parts.path}?{parts.query}" if parts.query else parts.path)
         octets = request(method, path, parts.netloc, headers, body, has_body=method != "GET")
         connection = await origin.connection()

@@ -1,7 +1,10 @@
-"""Names are looked up once at a time, and only public addresses are asked where a host is not the operator's own."""
+"""Names are looked up once at a time, by the reactor's resolver; only public addresses are asked where a host is not
+the operator's own.
+"""
 
 from callbacks_world import callbacks, outcome, start
 from gatewayd.core.errors import TemporaryFailure
+from gatewayd.http_client.lookups import OneAtATime
 from memory_network import Reactor, SlowNames
 
 
@@ -27,7 +30,8 @@ def test_only_public_addresses_of_a_name_are_used() -> None:
 def test_a_name_is_looked_up_once_at_a_time() -> None:
     """Sixteen connections to a host whose name server is slow wait for one look-up; the next name has its own."""
     reactor = Reactor()
-    names = reactor.nameResolver = SlowNames("1.1.1.1", "10.0.0.1")
+    names = SlowNames("1.1.1.1", "10.0.0.1")
+    reactor.nameResolver = OneAtATime(names)
     service = callbacks(reactor)
     for _ in range(16):
         start(service)
@@ -45,7 +49,8 @@ def test_a_name_is_looked_up_once_at_a_time() -> None:
 def test_a_name_that_nobody_waits_for_any_more_is_still_looked_up_once() -> None:
     """Given up after the time-out; who comes then joins the look-up that hangs, and hears what it finds."""
     reactor = Reactor()
-    names = reactor.nameResolver = SlowNames("1.1.1.1")
+    names = SlowNames("1.1.1.1")
+    reactor.nameResolver = OneAtATime(names)
     service = callbacks(reactor)
     first = start(service)
     reactor.advance(11)

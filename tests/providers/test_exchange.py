@@ -51,7 +51,7 @@ class Vendor:
         url = f"https://{HOST}:{self._port.getHost().port}/"
         settings = Provider.model_validate({"url": url, "fields": {"to": "{to}", "text": "{text}"}} | self._keys)
         self.health = Health(0.0, lambda: 1.0)
-        self.exchange = Exchange(reactor, "vendor", settings, reactor, self.health)
+        self.exchange = Exchange(reactor, "vendor", settings, self.health)
 
     async def ask(self) -> bytes:
         """The answer to one request."""
