@@ -7,19 +7,20 @@ prove and read, and amazon.py fetches what SES is proven by.
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from gatewayd import config
 from gatewayd.config.esp import ESP_NEEDS
-from gatewayd.core.at_once import all_at_once
 from gatewayd.core.errors import TemporaryFailure
 from gatewayd.core.interfaces import Claim, EvidenceSink, IEventClaims, IMeter
 from gatewayd.core.model import Channel, Evidence
+from gatewayd.core.slots import Slots
 from gatewayd.core.status import Event
 from gatewayd.core.threads import InThread
 from gatewayd.core.tokens import Keys, Purpose
@@ -74,7 +75,7 @@ SMALL = 65_536
 REMEMBERED = 7 * 86400.0
 """How long an event's key is kept: longer than any provider repeats it, or its signature counts."""
 
-_AT_ONCE = 1000  # messages of one request that are recorded at a time
+_AT_ONCE = 1000  # messages that are recorded at a time, of all requests
 
 _FAREWELL = "the subscription of an SNS topic has ended; no events of it come until it is subscribed again"
 
@@ -115,6 +116,7 @@ class EspEvents:
         self._amazon = Amazon(clock, fetch)
         self._meter = meter
         self._troubles = troubles
+        self._at_work = Slots(clock, _AT_ONCE)
 
     def reload(self, esp: Mapping[str, config.Esp]) -> None:
         """Use these tables from now on."""
@@ -222,27 +224,21 @@ class EspEvents:
             else:
                 self._meter.evidence(name, _word(news[key][1]), "ignored")
         done: list[str] = []
-        failures: list[Exception] = []
-        waiting = iter(of_message.values())
 
-        async def record_in_turn() -> None:
-            # A loop: thousands that fail at once, for Redis is gone, would as Deferreds each end within the other's.
-            for of_one in waiting:
-                try:
-                    await self._record(name, [(key, *news[key]) for key in of_one], done)
-                except CancelledError:
-                    raise
-                except Exception as failure:
-                    failures.append(failure)
+        async def record(of_one: list[str]) -> None:
+            with await self._at_work.take():
+                await self._record(name, [(key, *news[key]) for key in of_one], done)
 
-        await all_at_once(record_in_turn() for _ in range(min(_AT_ONCE, len(of_message))))
+        running = [Deferred.fromCoroutine(record(of_one)) for of_one in of_message.values()]
+        results: Any = await DeferredList(running, consumeErrors=True)
         # Only now: a crash in between tells them again, which the transition table ignores.
         await self._claims.keep(done, REMEMBERED)
         durable = set(done)
         if undone := [key for of_one in of_message.values() for key in of_one if key not in durable]:
             await self._claims.release(undone)
-        if failures:
-            raise failures[0]
+        for succeeded, result in results:
+            if not succeeded:
+                result.raiseException()
         if Claim.ANOTHERS in claims.values():
             raise TemporaryFailure("another request is recording the same event")
 
