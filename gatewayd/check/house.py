@@ -123,16 +123,12 @@ def _never_reached(config_: config.Config) -> Iterator[Finding]:
     """A refusal inside a 200 of a vendor whose every 200 is a yes: each such message would be lost as accepted."""
     for name, provider in config_.providers.items():
         answer = provider.answer
-        yes = [match.status or "xxx" for match in answer.taken if not match.path and not match.values]
+        yes = [match for match in answer.taken if not match.path and not match.values]
         for key, matches in (("rejected", answer.rejected), ("throttled", answer.throttled)):
             for index, match in enumerate(matches):
-                if match.status and any(_covers(wide, match.status) for wide in yes):
+                if match.status and any(wide.has_status(match.status) for wide in yes):
                     text = "never fits: taken fits all such answers by their status alone"
                     yield Finding(WARN, f"providers.{name}.answer.{key}[{index}]", text)
-
-
-def _covers(wide: str, narrow: str) -> bool:
-    return all(sign in ("x", own) for sign, own in zip(wide, narrow, strict=True))
 
 
 def _clear(config_: config.Config) -> Iterator[Finding]:

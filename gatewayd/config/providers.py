@@ -97,6 +97,10 @@ class ProviderMatch(Table):
     path: Path = ""
     values: Words = ()
 
+    def has_status(self, status: str) -> bool:
+        """Whether an answer of this status may fit, or each one of a pattern of them (4xx)."""
+        return not self.status or all(want in ("x", have) for want, have in zip(self.status, status, strict=True))
+
 
 Matches = Annotated[tuple[ProviderMatch, ...], Strict(False)]
 

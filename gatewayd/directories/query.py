@@ -41,7 +41,9 @@ def bind(query: str, paramstyle: str, *, mysql: bool = False) -> BoundQuery:
     names: list[str] = []
     at = 0
     query = _one_statement(query, mysql)
-    for start, end, name in _parameters(query, mysql):
+    for start, end, name in _parts(query, mysql):
+        if not name:
+            continue
         made.append(_text(query[at:start], percent))
         if name not in NAMES:
             raise ValueError(f"query: unknown parameter :{name}, there are :ext_user_id and :label")
@@ -67,10 +69,6 @@ _STYLES = {
 def _text(sql: str, percent: bool) -> str:
     # These drivers format the whole statement, what is in quotes too.
     return sql.replace("%", "%%") if percent else sql
-
-
-def _parameters(query: str, mysql: bool) -> list[tuple[int, int, str]]:
-    return [(start, end, name) for start, end, name in _parts(query, mysql) if name]
 
 
 def _one_statement(query: str, mysql: bool) -> str:

@@ -58,7 +58,7 @@ def read(table: ProviderAnswer, status: int, body: bytes | None) -> Reading:
     `body` is None where a success came whose text is not known: only its status counts.
     """
     if body is None:
-        is_taken = any(_has_status(match, status) and not match.path and not match.values for match in table.taken)
+        is_taken = any(match.has_status(str(status)) and not match.path and not match.values for match in table.taken)
         return Reading(Verdict.TAKEN if is_taken else Verdict.UNREADABLE)
     data = _decoded(body, half_pairs.decoded)
     is_clear = data is not _UNREADABLE
@@ -91,13 +91,9 @@ def _codes(table: ProviderAnswer, data: Any, body: bytes) -> Iterator[str]:
             yield found[0]
 
 
-def _has_status(match: ProviderMatch, status: int) -> bool:
-    return not match.status or all(want in ("x", have) for want, have in zip(match.status, str(status), strict=True))
-
-
 def _fits(match: ProviderMatch, status: int, data: Any, body: bytes) -> str | None:
     """None where it does not; else the value that did, or "" where no value was asked for."""
-    if not _has_status(match, status):
+    if not match.has_status(str(status)):
         return None
     if not match.path:
         return _among([_text(body)], match.values) if match.values else ""

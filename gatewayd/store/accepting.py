@@ -73,7 +73,7 @@ class Accepting(StorePart):
         )
 
         async def ask() -> Any:
-            moments = str(self._moments.theirs(message.accepted_at)), self._until(until)
+            moments = str(self._moments.theirs(message.accepted_at)), self._moments.theirs(until or 0.0)
             undecided = self._unheard.first() if attempt else ""
             return await self._run("accept", *item, *moments, self._link.arguments.boot + attempt, undecided, *texts)
 
@@ -124,9 +124,6 @@ class Accepting(StorePart):
             self._unheard.decided(attempt)
             raise
         self._unheard.decided(attempt)
-
-    def _until(self, until: float | None) -> int:
-        return self._moments.theirs(until) if until else 0
 
     async def known(
         self, ids: Sequence[str], fingerprint: str, *, earlier_fingerprints: Sequence[str] = ()
