@@ -5,8 +5,6 @@ With GATEWAYD_SCREENSHOTS=DIR the pictures are kept there, to be looked at.
 
 import os
 import re
-import struct
-import zlib
 from collections.abc import Iterator
 from math import sin
 from pathlib import Path
@@ -14,27 +12,16 @@ from typing import Any
 
 import pytest
 import pytest_twisted
+from chromium import Page, Picture, chromium, page
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.utils import getProcessOutputAndValue
 
 from admin_world import EMAIL, SMS, World
-from conftest import need
 from gatewayd.core.model import QueueState, WayState
 from gatewayd.operators.figures import Snapshot
 
-QUIET = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--force-device-scale-factor=1",
-]
+__all__ = ["chromium", "page"]
 
 WAYS = {
     EMAIL: {
@@ -100,12 +87,11 @@ def history(world: World, hours: float = 2.0) -> list[Snapshot]:
 class Browser:
     """A World on a real port, and Chromium to look at it."""
 
-    def __init__(self, world: World, directory: Path) -> None:
+    def __init__(self, world: World, page: Page) -> None:
         self.world = world
-        self.directory = directory
         self.url = ""
         self._port: Any = None
-        self._program = need("chromium")
+        self._page = page
 
     async def open(self, *, busy: bool) -> None:
         """Serve; `busy` with a past and with trouble to show, else as on the first day."""
@@ -134,81 +120,28 @@ class Browser:
         if self._port is not None:
             await self._port.stopListening()
 
-    async def run(self, *words: str) -> str:
-        """What Chromium prints."""
-        profile = self.directory / "profile"
-        environment = {"HOME": str(self.directory), "PATH": os.environ["PATH"]}
-        words = (*QUIET, f"--user-data-dir={profile}", *words)
-        out, error, status = await getProcessOutputAndValue(self._program, words, environment)
-        assert status == 0, error.decode()[-2000:]
-        return out.decode()
+    async def load(self, path: str, *, width: int = 1280, height: int = 800, dark: bool = False) -> Page:
+        """The page at `path`, as it is once scripts ran."""
+        device = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        await self._page.go(self.url + path, device=device, dark=dark)
+        return self._page
 
-    async def shoot(self, name: str, path: str, *, width: int, height: int, dark: bool = False) -> "Picture":
-        """A picture of the page at `path`."""
+    async def shoot(self, name: str, path: str, *, width: int, height: int, dark: bool = False) -> Picture:
+        """A picture of the page at `path`, by a coarse grid of points, and a point beside what it shows."""
         keep = os.environ.get("GATEWAYD_SCREENSHOTS")
-        file = (Path(keep) if keep else self.directory) / f"{name}.png"
-        scheme = ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] if dark else []
-        await self.run(*scheme, f"--window-size={width},{height}", f"--screenshot={file}", self.url + path)
-        return Picture(file.read_bytes())
+        file = Path(keep) / f"{name}.png" if keep else None
+        shown = await self.load(path, width=width, height=height, dark=dark)
+        return await shown.picture(at=(4, min(600, height - 1)), step=3, rows=640, file=file)
 
     async def text(self, path: str) -> str:
         """The page as the browser holds it once scripts ran."""
-        return await self.run("--dump-dom", self.url + path)
-
-
-class Picture:
-    """A PNG, read far enough to know that something was drawn."""
-
-    def __init__(self, raw: bytes) -> None:
-        self.width, height, depth, kind = struct.unpack(">IIBB", raw[16:26])
-        # Undoing the filters costs a second for a thousand rows: the upper part says enough.
-        self.height = min(height, 640)
-        assert depth == 8
-        channels = {2: 3, 6: 4}[kind]
-        data, at = b"", 8
-        while at < len(raw):
-            (size,) = struct.unpack(">I", raw[at : at + 4])
-            if raw[at + 4 : at + 8] == b"IDAT":
-                data += raw[at + 8 : at + 8 + size]
-            at += 12 + size
-        self._rows = _unfilter(zlib.decompress(data), self.width, self.height, channels)
-        self._channels = channels
-
-    def pixel(self, x: int, y: int) -> tuple[int, int, int]:
-        """Red, green and blue."""
-        row, start = self._rows[y], x * self._channels
-        return row[start], row[start + 1], row[start + 2]
-
-    def colours(self) -> int:
-        """How many different colours a coarse grid of points shows."""
-        return len({self.pixel(x, y) for y in range(0, self.height, 3) for x in range(0, self.width, 3)})
-
-
-def _unfilter(data: bytes, width: int, height: int, channels: int) -> list[bytearray]:
-    """The rows of a PNG without their filters (PNG specification, section 9)."""
-    size, rows, above = width * channels, [], bytearray(width * channels)
-    for place in range(height):
-        start = place * (size + 1)
-        kind, row = data[start], bytearray(data[start + 1 : start + 1 + size])
-        for index in range(size if kind else 0):
-            left = row[index - channels] if index >= channels else 0
-            up = above[index]
-            corner = above[index - channels] if index >= channels else 0
-            if kind == 4:
-                guess = left + up - corner
-                near = min((abs(guess - left), 0, left), (abs(guess - up), 1, up), (abs(guess - corner), 2, corner))[2]
-            else:
-                near = (0, left, up, (left + up) // 2)[kind]
-            row[index] = (row[index] + near) & 255
-        rows.append(row)
-        above = row
-    return rows
+        return await (await self.load(path)).html()
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
+def browser(page: Page) -> Iterator[Browser]:
     """A browser and a world; closed at the end."""
-    one = Browser(World(), tmp_path)
+    one = Browser(World(), page)
     yield one
     pytest_twisted.blockon(Deferred.fromCoroutine(one.close()))
 
@@ -228,10 +161,10 @@ async def test_the_overview_in_light_dark_and_on_a_phone(browser: Browser) -> No
     light = await browser.shoot("overview-light", "/?span=2h", width=1280, height=1700)
     dark = await browser.shoot("overview-dark", "/?span=2h", width=1280, height=1700, dark=True)
     phone = await browser.shoot("overview-phone", "/?span=2h", width=500, height=2600)
-    assert min(light.pixel(4, 600)) > 200
-    assert max(dark.pixel(4, 600)) < 60
+    assert min(light.point) > 200
+    assert max(dark.point) < 60
     for picture in (light, dark, phone):
-        assert picture.colours() > 12
+        assert len(picture.points) > 12
 
 
 @pytest_twisted.ensureDeferred
@@ -251,7 +184,7 @@ async def test_the_first_day(browser: Browser) -> None:
     """With no history yet the page is calm and complete."""
     await browser.open(busy=False)
     picture = await browser.shoot("overview-first-day", "/", width=1280, height=1300)
-    assert picture.colours() > 8
+    assert len(picture.points) > 8
     assert "no data yet" in await browser.text("/")
 
 
@@ -285,7 +218,9 @@ async def test_the_page_renews_itself(browser: Browser) -> None:
         return looks[-1]
 
     browser.world.admin.watch.look = change  # type: ignore[method-assign]
-    page = await browser.run("--virtual-time-budget=11000", "--dump-dom", browser.url + "/")
+    loaded = await browser.load("/")
+    await loaded.pass_time(11)
+    page = await loaded.html()
     assert len(looks) >= 2
     assert '<strong class="badge warn">paused</strong>' in page
     assert "no answer since then" not in page
