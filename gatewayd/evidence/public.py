@@ -30,7 +30,7 @@ from gatewayd.evidence.esp.basic import WrongCredentials
 from gatewayd.evidence.esp.event import Forged, Unreadable
 from gatewayd.evidence.esp_events import GIVE_UP_ON_5XX, LARGEST, SMALL, EspEvents
 from gatewayd.evidence.post_troubles import PostTroubles
-from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, UnsubscribePages
+from gatewayd.evidence.unsubscribe import BUTTON, ONE_CLICK, unsubscribe_pages
 from gatewayd.evidence.vendor_reports import VendorReports
 from gatewayd.http.door import BAD_REQUEST, Answer
 from gatewayd.http.peers import address_in
@@ -108,7 +108,7 @@ class PublicPaths:
         self._ping = ping
         self._recorded = Tally(_FACTS_A_TOKEN)
         self._meter = meter
-        self._pages = UnsubscribePages()
+        self._pages = unsubscribe_pages()
         self._page_headers = (
             _NO_STORE,
             _NO_SNIFF,

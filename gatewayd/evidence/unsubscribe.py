@@ -7,6 +7,7 @@ import base64
 import hashlib
 import re
 import tomllib
+from functools import cache
 from importlib import resources
 from typing import Final
 
@@ -85,6 +86,12 @@ class UnsubscribePages:
                 if known in self._pages:
                     return known
         return FALLBACK
+
+
+@cache
+def unsubscribe_pages() -> UnsubscribePages:
+    """The pages, rendered once."""
+    return UnsubscribePages()
 
 
 def _policy(page: str) -> str:

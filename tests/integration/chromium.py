@@ -208,7 +208,7 @@ class Chromium(ProcessProtocol):
         return self._blank
 
     async def page(self) -> Page:
-        """A new page; what those before have kept is forgotten. A context of its own would be a window: it costs more."""
+        """A new page; what those before have kept is forgotten. A context of its own costs more: it is a window."""
         target = await self.call("Target.createTarget", url="about:blank")
         session = await self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         page = Page(self, target["targetId"], session["sessionId"])
