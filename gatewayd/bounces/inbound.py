@@ -116,7 +116,6 @@ class ReturnedMail(protocol.Factory):
         max_size: int = 5_242_880,
         internal_relays: Collection[str] = (),
         meter: IMeter | None = None,
-        hostname: str = "gatewayd",
         limits: LmtpLimits | None = None,
         in_thread: InThread | None = None,
     ) -> None:
@@ -125,7 +124,6 @@ class ReturnedMail(protocol.Factory):
         self._evidence = evidence
         self._about = about
         self._meter = meter
-        self._hostname = hostname
         self._limits = limits or LmtpLimits()
         self._in_thread = in_thread or one_at_a_time(reactor, SMALL)
         self._sessions: set[LmtpSession[Addressed]] = set()
@@ -154,7 +152,7 @@ class ReturnedMail(protocol.Factory):
         if self.draining or len(self._sessions) >= self._limits.connections:
             return _Busy()
         session: LmtpSession[Addressed] = LmtpSession(
-            self._reactor, self._sized, self._hostname, find=self.find, record=self.record, over=self._over
+            self._reactor, self._sized, find=self.find, record=self.record, over=self._over
         )
         self._sessions.add(session)
         return session

@@ -48,7 +48,6 @@ class LmtpSession(protocol.Protocol, Generic[R]):
         self,
         clock: IReactorTime,
         limits: LmtpLimits,
-        hostname: str,
         *,
         find: Callable[[str], R | None],
         record: Callable[[Arrived[R]], Awaitable[None]],
@@ -56,7 +55,7 @@ class LmtpSession(protocol.Protocol, Generic[R]):
     ) -> None:
         self._clock = clock
         self._limits = limits
-        self._commands = LmtpCommands(limits, hostname, find)
+        self._commands = LmtpCommands(limits, find)
         self._record = record
         self._over = over
         self._buffer = bytearray()  # what is not looked at yet

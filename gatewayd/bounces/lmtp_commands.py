@@ -14,6 +14,9 @@ from msgspec import Struct
 R = TypeVar("R")
 
 _PATH = re.compile(r"(FROM|TO):\s?<([^<>\x00-\x20\x7f]{0,1024})>((?: [^\x00-\x20\x7f]+)*) *", re.IGNORECASE)
+_NAME = "gatewayd"
+"""What we call ourselves: nobody looks us up by it."""
+
 _BODIES = frozenset({"7BIT", "8BITMIME"})
 
 
@@ -62,9 +65,8 @@ _GO_ON = LmtpAnswer("354 go on, end with CRLF.CRLF\r\n", Then.MAIL)
 class LmtpCommands(Generic[R]):
     """Those of one session. `find` gives the recipient behind an address, or None where we have no such one."""
 
-    def __init__(self, limits: LmtpLimits, hostname: str, find: Callable[[str], R | None]) -> None:
+    def __init__(self, limits: LmtpLimits, find: Callable[[str], R | None]) -> None:
         self._limits = limits
-        self._hostname = hostname
         self._find = find
         self._faults = 0  # commands that no correct client gives
         self._greeted = False  # LHLO was given
@@ -73,7 +75,7 @@ class LmtpCommands(Generic[R]):
 
     def greeting(self) -> str:
         """The line that begins a session."""
-        return f"220 {self._hostname} LMTP gatewayd\r\n"
+        return f"220 {_NAME} LMTP gatewayd\r\n"
 
     def answer(self, line: bytes) -> LmtpAnswer:
         """To one line, without its end."""
@@ -111,7 +113,7 @@ class LmtpCommands(Generic[R]):
         self._greeted = True
         self._reset()
         offers = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8")
-        lines = [f"250-{name}\r\n" for name in (self._hostname, *offers)]
+        lines = [f"250-{name}\r\n" for name in (_NAME, *offers)]
         return LmtpAnswer("".join([*lines, f"250 SIZE {self._limits.max_size}\r\n"]))
 
     def _not_lmtp(self, _: str) -> LmtpAnswer:

@@ -150,9 +150,7 @@ def test_dots_come_back_as_they_went(pieces: list[bytes], size: int) -> None:
     async def record(mail: Any) -> None:
         arrived.append(mail.raw)
 
-    session: LmtpSession[str] = LmtpSession(
-        Clock(), LmtpLimits(), "x", find=lambda a: a, record=record, over=lambda s: None
-    )
+    session: LmtpSession[str] = LmtpSession(Clock(), LmtpLimits(), find=lambda a: a, record=record, over=lambda s: None)
     session.makeConnection(Transport())
     wire = b"LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<a>\r\nDATA\r\n"
     wire += (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\nNOOP\r\n"
