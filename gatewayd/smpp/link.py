@@ -309,7 +309,8 @@ class Link(Service):
         wire = self.window.wire
         if wire is not None and wire.session.phase is Phase.BOUND:
             self._failed(reason)
-            wire.leave()
+            # What else is on the wire may have been taken, before it fell out of order.
+            wire.leave(at_once=False)
             self._takes_no_submits()
 
     def _takes_no_submits(self) -> None:

@@ -93,7 +93,7 @@ class SmppSession:
         self._unanswered_in_a_row = 0
         self._nacks = Nacks()
         self._bind_sequence = 0
-        self._unbind_sequence = 0
+        self._unbind_sequence = 0  # until it is said
         self._phase_ends = now + timers.bind  # unless the phase, or the peer's good-bye, is over before
         self._enquired_at: float | None = None  # while an enquire_link of ours waits for a sign of life
         self._enquiry = 0  # the sequence number of the latest one, until it is answered itself
@@ -162,13 +162,27 @@ class SmppSession:
             self._farewell_if_done(events)
         return events
 
-    def unbind(self, now: float) -> None:
-        """Say good-bye; `Closed` comes with the answer or after `timers.unbind`."""
+    def unbind(self, now: float, *, at_once: bool = True) -> None:
+        """Say good-bye, at once or when what is on the wire is answered, or `timers.farewell` is over.
+
+        `Closed` comes with the answer or after `timers.unbind`.
+        """
         if self.phase is Phase.BOUND:
-            self._unbind_sequence = self._next_sequence()
-            self._out.append(encode(smpp.Unbind(self._unbind_sequence)))
             self.phase = Phase.UNBINDING
-            self._phase_ends = now + self.timers.unbind
+            self._phase_ends = now + self.timers.farewell
+            if at_once:
+                self._say_unbind(now)
+            else:
+                self._unbind_if_done(now)
+
+    def _unbind_if_done(self, now: float) -> None:
+        if not self._pending and not self._unbind_sequence and self._owed_unbind is None:
+            self._say_unbind(now)
+
+    def _say_unbind(self, now: float) -> None:
+        self._unbind_sequence = self._next_sequence()
+        self._out.append(encode(smpp.Unbind(self._unbind_sequence)))
+        self._phase_ends = now + self.timers.unbind
 
     def received(self, chunk: bytes, now: float) -> list[Event]:
         """What `chunk` says, however the stream was cut."""
@@ -232,7 +246,9 @@ class SmppSession:
             if now >= self._phase_ends:
                 self._farewell(events)
         elif self.phase is Phase.UNBINDING:
-            if now >= self._phase_ends:
+            if now >= self._phase_ends and not self._unbind_sequence:
+                self._say_unbind(now)
+            elif now >= self._phase_ends:
                 self._close("unbind was not answered", events, clean=True)
         elif self.phase is not Phase.BOUND:
             if now >= self._phase_ends:
@@ -332,7 +348,7 @@ class SmppSession:
         self._close(f"bind refused: {smpp.status_name(status)}", events)
 
     def _peer_unbinds(self, pdu: smpp.Unbind, now: float, events: list[Event]) -> None:
-        if self.phase is Phase.UNBINDING:
+        if self._unbind_sequence:
             self._out.append(encode(smpp.UnbindResp(pdu.sequence)))
             return
         if self._owed_unbind is None:
@@ -359,7 +375,7 @@ class SmppSession:
             self._answered(sequence, status, b"", now, events)
         elif self.phase is Phase.BINDING and sequence in (self._bind_sequence, _NOBODYS):
             self._bind_refused(status, events)
-        elif self.phase is Phase.UNBINDING and sequence in (self._unbind_sequence, _NOBODYS):
+        elif self._unbind_sequence and sequence in (self._unbind_sequence, _NOBODYS):
             self._close("unbind was answered by generic_nack", events, clean=True)
         elif self._enquiry and sequence in (self._enquiry, _NOBODYS):
             self._enquiry = 0
@@ -389,6 +405,8 @@ class SmppSession:
         token, sent_at = waiting
         events.append(SubmitAnswered(token, status, message_id, late, now - sent_at))
         self._nacks.answered(sequence)
+        if self.phase is Phase.UNBINDING:
+            self._unbind_if_done(now)
         self._farewell_if_done(events)
 
     # Ends -----------------------------------------------------------------------------------------------------

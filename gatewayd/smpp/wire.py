@@ -109,9 +109,9 @@ class Wire(Dialled):
         self._holder.lost(self)
         self.gone.callback(None)
 
-    def leave(self) -> None:
-        """Unbind first, then close."""
-        self.session.unbind(self._clock.seconds())
+    def leave(self, *, at_once: bool = True) -> None:
+        """Unbind first, then close; as SmppSession.unbind."""
+        self.session.unbind(self._clock.seconds(), at_once=at_once)
         self._done([])
 
     def hang_up(self) -> None:

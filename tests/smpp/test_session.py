@@ -457,6 +457,46 @@ def test_unbind_and_its_answer() -> None:
     assert session.tick(5.0) == [Closed("unbind was not answered", True)]
 
 
+def test_our_unbind_may_wait_for_open_answers_first() -> None:
+    """Of a session that is not in order, what was taken before is answered still; a peer that answers it all at once,
+    or nothing more, waits for nothing."""
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.submit(SUBMIT, "b", 0.0)
+    session.outgoing()
+    session.unbind(1.0, at_once=False)
+    assert (session.free, told(session)) == (0, [])
+    session.received(encode(smpp.SubmitSmResp(3, 0, b"b")) + NACK, 2.0)
+    assert told(session) == []
+    assert session.received(encode(smpp.SubmitSmResp(2, 0, b"a")), 3.0) == [SubmitAnswered("a", 0, b"a", False, 3.0)]
+    assert told(session) == [smpp.Unbind(4)]
+    assert session.when() == 8.0
+    assert session.received(encode(smpp.UnbindResp(4)), 4.0) == [Closed("unbound", clean=True)]
+
+    session = bound()
+    session.unbind(1.0, at_once=False)
+    assert told(session) == [smpp.Unbind(2)]
+
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.outgoing()
+    session.unbind(1.0, at_once=False)
+    assert session.when() == 6.0
+    assert session.tick(6.0) == []
+    assert told(session) == [smpp.Unbind(3)]
+    assert [type(event) for event in session.tick(11.0)] == [SubmitUnanswered, Closed]
+
+    session = bound()
+    session.submit(SUBMIT, "a", 0.0)
+    session.outgoing()
+    session.unbind(1.0, at_once=False)
+    session.received(encode(smpp.Unbind(9)), 2.0)
+    assert told(session) == []
+    session.received(encode(smpp.SubmitSmResp(2, 0, b"a")), 3.0)
+    assert told(session) == [smpp.UnbindResp(9)]
+    assert session.closed
+
+
 def test_the_peers_unbind_waits_briefly_for_open_answers() -> None:
     """Nothing more is submitted, answers still count, then unbind_resp; a deadline ends the wait."""
     session = bound()
