@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from email.message import Message as Parsed
 from email.parser import BytesHeaderParser
 from enum import Enum
-from typing import Any
-from typing import Protocol as Interface
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
+
+if TYPE_CHECKING:
+    from gatewayd.sandbox.relay import SimulatedRelay
 
 
 class Act(Enum):
@@ -57,40 +59,12 @@ class Taken:
         return BytesHeaderParser().parsebytes(self.content)
 
 
-class Server(Interface):
-    """Whose conversations these are: what it offers, what it answers, and who accepts the mail."""
-
-    name: str
-    extensions: tuple[str, ...]
-    mechanisms: str
-    tls: Any
-    users: dict[str, str]
-
-    def opened(self, conversation: "Conversation") -> int:
-        """A client connected; its number."""
-
-    def closed(self, conversation: "Conversation") -> None:
-        """A client is gone."""
-
-    def answer_instead(self, step: str, argument: str) -> RelayAnswer | None:
-        """What to answer instead of the usual; None: the usual."""
-
-    def happened(self, step: RelayStep) -> None:
-        """A step was answered."""
-
-    def accept(self, mail: Taken) -> None:
-        """The mail is the server's now."""
-
-    def new_id(self) -> str:
-        """A queue id for the next mail."""
-
-
 class Conversation(Protocol):
     """One client's connection."""
 
     transport: Any
 
-    def __init__(self, relay: Server) -> None:
+    def __init__(self, relay: "SimulatedRelay") -> None:
         self._relay = relay
         self._buffer = b""
         self._in_data = False

@@ -4,46 +4,18 @@ It answers what a session answers by itself; whether a submit is taken is the me
 """
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
-from typing import Protocol as Interface
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from gatewayd.sandbox.smsc_behaviour import Behaviour
 from gatewayd.smpp.codec import pdu as smpp
 from gatewayd.smpp.codec.pdu import Command, Status
 
-
-class MessageCentre(Interface):
-    """What a session tells, and whom it asks (smsc.SmscSimulator)."""
-
-    behaviour: Behaviour
-    sessions: "list[SmscSession]"
-
-    def step(self, what: str, detail: str = "") -> None:
-        """Note one thing that happened."""
-
-    def bind(self, session: "SmscSession", request: smpp.Bind) -> int:
-        """The status of a bind."""
-
-    def submit(self, session: "SmscSession", request: smpp.SubmitSm) -> None:
-        """Take or refuse one submit."""
-
-    def acknowledged(self, request: smpp.DeliverSm | smpp.DataSm, status: int) -> None:
-        """A receipt or text was answered."""
-
-    def flush(self) -> None:
-        """Somebody can take what waits."""
-
-    def lost(self, session: "SmscSession") -> None:
-        """A session is gone."""
-
-    def later(self, delay: float, call: Callable[..., None], *args: Any) -> None:
-        """Call it after so many seconds, unless all has stopped by then."""
+if TYPE_CHECKING:
+    from gatewayd.sandbox.smsc import SmscSimulator
 
 
 class SmscSession(Protocol):
@@ -51,7 +23,7 @@ class SmscSession(Protocol):
 
     transport: Any
 
-    def __init__(self, smsc: MessageCentre) -> None:
+    def __init__(self, smsc: "SmscSimulator") -> None:
         self.smsc = smsc
         self.receives = False
         self.bound = False
