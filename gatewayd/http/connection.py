@@ -4,10 +4,8 @@ Owns the turns, the limits on time, and what becomes of a caller who drips, floo
 what is asked for: that is its site's door and routes.
 """
 
-from collections.abc import Callable
 from socket import socket
-from typing import Any
-from typing import Protocol as Interface
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
@@ -18,11 +16,13 @@ from zope.interface import implementer
 
 from gatewayd.http.door import Answer, as_bytes
 from gatewayd.http.eager import write_now
-from gatewayd.http.incoming import NOBODYS, IncomingRequests, SiteLimits
+from gatewayd.http.incoming import NOBODYS, IncomingRequests
 from gatewayd.http.kernel import has_spoken
 from gatewayd.http.request import Request
-from gatewayd.http.turns import Turns
 from gatewayd.http.unread import Unread
+
+if TYPE_CHECKING:
+    from gatewayd.http.site import Site
 
 SLOW = 60.0
 """Seconds that a caller has for one request, from its first byte to its last, and to stay idle between two."""
@@ -39,28 +39,6 @@ FOREVER = float("inf")
 _BARE_REFUSAL = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Listening(SiteLimits, Interface):
-    """What a connection asks of its listener, and tells it (site.Site, which explains them)."""
-
-    reactor: Any
-    answer: Callable[[Request], Answer | Deferred[Answer]]
-    max_body: int
-    turns: Turns
-    draining: bool
-
-    def opened(self, connection: "ServerConnection") -> None:
-        """It is there."""
-
-    def closed(self, connection: "ServerConnection") -> None:
-        """It is gone."""
-
-    def waited(self, bare: socket | None) -> float:
-        """Seconds for which what is read now has waited in the kernel."""
-
-    def date(self) -> bytes:
-        """For the header of that name."""
-
-
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class ServerConnection(Protocol):
     """HTTP/1.1 with tight limits, known to its site from open to closed.
@@ -72,7 +50,7 @@ class ServerConnection(Protocol):
 
     transport: Any
 
-    def __init__(self, site: Listening) -> None:
+    def __init__(self, site: "Site") -> None:
         self._site = site
         self._incoming = IncomingRequests(site, self._new_request, self._go_ahead)
         self.deadline = FOREVER

@@ -6,13 +6,16 @@ request is answered, or by what means.
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.logger import Logger
 
-from gatewayd.http.door import Answer, Door
+from gatewayd.http.door import Answer
 from gatewayd.http.reader import NoMemory, NotHttp, RequestReader
 from gatewayd.http.request import Request
+
+if TYPE_CHECKING:
+    from gatewayd.http.site import Site
 
 log = Logger()
 
@@ -27,15 +30,6 @@ AHEAD = 65536
 
 NOBODYS = Answer(status=400)
 """To what names no path."""
-
-
-class SiteLimits(Protocol):
-    """What is asked of the listener (site.Site), and told it."""
-
-    door: Door
-
-    def hold(self, size: int) -> None:
-        """So many bytes more, or less, are in memory for it."""
 
 
 class WaitingRequest(NamedTuple):
@@ -53,7 +47,7 @@ class IncomingRequests:
     request which is being answered. `go_ahead` is called where a caller waits for our word to send a body.
     """
 
-    def __init__(self, site: SiteLimits, new_request: Callable[[], Request], go_ahead: Callable[[], None]) -> None:
+    def __init__(self, site: "Site", new_request: Callable[[], Request], go_ahead: Callable[[], None]) -> None:
         self.waiting: deque[WaitingRequest] = deque()
         self.held = 0
         self.is_over = False

@@ -126,7 +126,7 @@ class Site(Factory):
         return age > self.turns.patience or self.crowd.is_overfull or self.turns.are_full(self.reactor.seconds())
 
     def opened(self, connection: ServerConnection) -> None:
-        """See connection.Listening."""
+        """It is there."""
         if self._sweeping is None:
             self._sweeping = self.reactor.callLater(SWEEP, self._sweep)
         self.crowd.enter(connection)
@@ -136,7 +136,7 @@ class Site(Factory):
                 self._portions = portions
 
     def hold(self, size: int) -> None:
-        """See connection.Listening."""
+        """So many bytes more, or less, are in memory for a connection."""
         self.crowd.hold(size)
 
     # Ends ----------------------------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ class Site(Factory):
             connection.abort()
 
     def closed(self, connection: ServerConnection) -> None:
-        """See connection.Listening."""
+        """It is gone."""
         self.crowd.leave(connection)
         if self.crowd.connections:
             return

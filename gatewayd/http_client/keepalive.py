@@ -5,8 +5,7 @@ hold up all behind it.
 """
 
 from socket import MSG_DONTWAIT, MSG_PEEK
-from typing import Any, TypeGuard, cast
-from typing import Protocol as TypingProtocol
+from typing import TYPE_CHECKING, Any, TypeGuard, cast
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred, succeed
@@ -16,10 +15,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from gatewayd.core import tls
-from gatewayd.core.host_addresses import HostAddresses
 from gatewayd.core.lateness import READING, overslept
 from gatewayd.http.eager import write_now
 from gatewayd.http_client.answers import AnswerReader, BadAnswer
+
+if TYPE_CHECKING:
+    from gatewayd.http_client.origin import Origin
 
 IDLE = 50.0
 """Seconds that a connection is kept unused: shorter than the 60 s of many servers, so that they seldom close first."""
@@ -53,24 +54,15 @@ class CertificateRefused(SSL.Error):
     """
 
 
-class Owner(TypingProtocol):
-    """Whom a connection belongs to: it enters and leaves both collections by itself."""
-
-    connections: "set[ClientConnection]"
-    idle: "list[ClientConnection]"
-    used_once_until: float
-    addresses: HostAddresses
-
-
 @implementer(IHandshakeListener)
 class ClientConnection(Protocol):
     """One connection: a request, its answer, and so on. One timer looks after whatever is due.
 
-    It is kept `idle` seconds unused, or for as long as the other side's Keep-Alive says, if that is shorter; not at all
-    while its owner's are used once.
+    It enters and leaves its owner's collections by itself. It is kept `idle` seconds unused, or for as long as the
+    other side's Keep-Alive says, if that is shorter; not at all while its owner's are used once.
     """
 
-    def __init__(self, clock: Any, owner: Owner, idle: float = IDLE) -> None:
+    def __init__(self, clock: Any, owner: "Origin", idle: float = IDLE) -> None:
         self.until = 0.0  # when the answer is too late, or the idle connection is closed
         self._clock = clock
         self._owner = owner
