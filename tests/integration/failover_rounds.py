@@ -130,7 +130,12 @@ async def play(world: World, trio: Trio, kind: str, number: int, messages: int) 
     for daemon in (world.daemon, *world.others):
         await daemon.ready(30)
     before = await trio.master()
-    loads = [Load(world, channel, messages, callers=6, name=f"round{number}") for channel in ("sms", "email")]
+    daemons = (world.daemon, *world.others)
+    loads = [
+        Load(world, channel, messages // len(daemons), callers=6, name=f"round{number}-{index}", daemon=daemon)
+        for index, daemon in enumerate(daemons)
+        for channel in ("sms", "email")
+    ]
     done: Deferred[Any] = DeferredList([load.done for load in loads], fireOnOneErrback=True)
     await until(lambda: sum(len(load.ids) for load in loads) > messages // 4, 60)
     begun = reactor.seconds()

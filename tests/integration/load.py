@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from daemon import SECRET, World
+from daemon import SECRET, Daemon, World
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 
 from gatewayd.sandbox.smartico import GatewayAnswer
@@ -15,11 +15,21 @@ TOLD = ["accepted", "delivered"]
 class Load:
     """Messages posted by several callers at once, each again under its uid until it is taken, as Smartico would.
 
-    `ids` is the id that each text or subject was answered with. `name` keeps the uids of one load from another's.
+    `ids` is the id that each text or subject was answered with. `name` keeps the uids of one load from another's. With
+    `daemon` that one is asked, else the world's.
     """
 
-    def __init__(self, world: World, channel: str, count: int, callers: int = 8, name: str = "load") -> None:
+    def __init__(
+        self,
+        world: World,
+        channel: str,
+        count: int,
+        callers: int = 8,
+        name: str = "load",
+        daemon: Daemon | None = None,
+    ) -> None:
         self.world = world
+        self._daemon = daemon
         self.channel = channel
         self.name = name
         self.ids: dict[str, str] = {}
@@ -39,7 +49,7 @@ class Load:
         text, player = f"{self.channel} number {number}", f"p{number}"
         if self.name != "load":
             text = f"{text} of {self.name}"
-        smartico, api = self.world.smartico, self.world.daemon.api
+        smartico, api = self.world.smartico, (self._daemon or self.world.daemon).api
         try:
             if self.channel == "sms":
                 fields = {"ext_user_id": player, "body": text, "im_uid": uid}
