@@ -15,7 +15,7 @@ from gatewayd.core.errors import LeaseLost, StoreUnavailable, TemporaryFailure
 from gatewayd.core.interfaces import IStore
 from gatewayd.core.model import Channel, Degraded, Handed, Leased, Message, QueueState, ReportJob, SettledSent
 from gatewayd.core.retry import PUT_OFF
-from gatewayd.core.status import State
+from gatewayd.core.status import FINAL, LETTERS, Report, State
 from gatewayd.store import lists, rows
 from gatewayd.store.accepting import Accepting
 from gatewayd.store.calls import ScriptArguments
@@ -41,6 +41,9 @@ RESTATED = 0.5
 """Seconds until it is asked again whether every process has said what it wrote."""
 
 _NO_NEWS = SettledSent()
+_STATES = {Report(state): state for state in FINAL}
+"""Of those statuses that a message ends with."""
+
 _FOR_EVER = 1e15
 _LIKE_A_MESSAGE = bytes(16384)
 
@@ -338,6 +341,14 @@ class RedisStore(Accepting, Facts, Players, Operators):
         if not self._is_known():
             return []
         return await super().lease_reports(limit)
+
+    async def report_heard(self, job: ReportJob) -> ReportJob | None:
+        """As IStore; an older dataset may not know that it was to be told, and this process has said what it told."""
+        following = await super().report_heard(job)
+        if not self._is_known():
+            letter, state = LETTERS[job.status], _STATES.get(job.status)
+            await self.restate_heard([(job.message_id, letter, state, False)])
+        return following
 
     def _report_lease(self) -> str:
         """As Facts; until then a report that is born is queued, too."""

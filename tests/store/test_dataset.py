@@ -318,6 +318,30 @@ async def test_a_status_that_was_asked_for_over_a_lost_connection_is_not_told_at
 
 
 @pytest_twisted.ensureDeferred
+async def test_what_was_being_told_as_redis_changed_is_known_as_told(pair: Pair) -> None:
+    """Smartico answers `one` once that has said all it told; Redis has forgotten that there was something to tell."""
+    message, told = await pair.leased(pair.one), list[ReportJob]()
+    pair.one.feed_reports(lambda: True, told.append)
+    await mark(pair.one, message)
+    key = pair.prefix + KEYS["message"].short + message.id
+    backup = await pair.links[0].command("DUMP", key)
+    await pair.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    await pair.becomes_another_server()
+    await pair.links[0].command("RESTORE", key, 0, backup, "REPLACE")
+    await pair.beat()
+    pair.restated()
+    assert await pair.one.report_heard(told[0]) is None
+    await pair.one.settle_sent(message.id, Channel.SMS, Handed("world", ("r1",)))
+    for _ in range(3):
+        await pair.beat()
+        pair.clock.advance(3.1)
+    assert await pair.two.lease_reports(9) == []
+    known = await pair.two.about(message.id)
+    assert known is not None
+    assert known.state is State.SENT
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_receipt_resumes_no_long_sms_whose_progress_was_forgotten(pair: Pair) -> None:
     """Two segments were taken, and Redis knows the mark of the first alone: a receipt may be for either of them."""
     message = await pair.leased(pair.one)
