@@ -27,6 +27,7 @@ from gatewayd.operators.orders import operator_name
 
 if TYPE_CHECKING:
     from gatewayd.config import Config
+    from gatewayd.core.lesson import Learned
 
 T = TypeVar("T")
 
@@ -193,7 +194,7 @@ def _line_by_line(options: argparse.Namespace) -> Callable[[str], None]:
     return (lambda line: None) if options.json else show.line
 
 
-def _learned(options: argparse.Namespace, learned: Any, table: str) -> int:
+def _learned(options: argparse.Namespace, learned: "Learned", table: str) -> int:
     """What a probe found in the end; 0 only where it could learn."""
     found = {"ok": learned.ok, "story": list(learned.story), "lines": list(learned.lines)}
     asking.tell(options, found, lambda found: show.to_paste(table, found["lines"]))
