@@ -8,11 +8,11 @@ from pathlib import Path
 
 from gatewayd import config
 from gatewayd.config.players import Opening
+from gatewayd.directories import maker
 from gatewayd.directories.drivers import is_mysql
-from gatewayd.directories.plugins import maker
+from gatewayd.directories.http import check_url
 from gatewayd.directories.query import bind
 from gatewayd.directories.sql import driver_module
-from gatewayd.directories.url import check_url
 
 
 def load(path: str | Path, environ: Mapping[str, str], instance: str = "", *, again: bool = False) -> config.Config:

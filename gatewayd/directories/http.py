@@ -25,7 +25,6 @@ from gatewayd.core.model import Recipient
 from gatewayd.core.redact import redact
 from gatewayd.directories.remembered import TookTooLong
 from gatewayd.directories.rows import COLUMNS, FLAGS, recipient_of, unread_flags
-from gatewayd.directories.url import check_url
 from gatewayd.http_client import origin
 from gatewayd.http_client.answers import AnswerReader, TooLarge
 from gatewayd.http_client.keepalive import Stale, TooLate
@@ -34,11 +33,26 @@ from gatewayd.http_client.requests import host_header, request, target
 KEPT = 16
 """Connections that are kept unused at the most: a crowd may ask at a time."""
 
+_ID, _LABEL = "{ext_user_id}", "{label}"
+"""What stands for player and label in a URL."""
+
 _OVERLONG = re.compile(r"%(?:c0|e0%80|f0%80%80)%(?:ae|af)", re.IGNORECASE)
 """A dot or a slash in more octets than UTF-8 has for it: some decoders read it all the same."""
 
 NOT_KNOWN = frozenset({204, 404, 410})
 """Statuses that always mean: there is no such player."""
+
+
+def check_url(url: str) -> None:
+    """Raises ValueError, naming the key, for a URL without {ext_user_id}, or with place-holders in its host."""
+    host, slash, _ = url.partition("://")[2].partition("/")
+    if "{" in host or not slash:
+        raise ValueError("url: place-holders belong into the path or the query")
+    if _ID not in url:
+        raise ValueError(f"url: has no {_ID}")
+    rest = url.replace(_ID, "").replace(_LABEL, "")
+    if "{" in rest or "}" in rest:
+        raise ValueError(f"url: the place-holders are {_ID} and {_LABEL}")
 
 
 @implementer(IRecipientDirectory)
@@ -68,7 +82,7 @@ class HttpRecipientDirectory:
         check_url(url)
         self._host = urlsplit(url).netloc
         self._path = url.partition("://")[2].removeprefix(self._host)
-        self._id_is_in_path = "{ext_user_id}" in self._path.partition("?")[0]
+        self._id_is_in_path = _ID in self._path.partition("?")[0]
         self._headers = headers
         self._paths = {name: tuple(path.split(".")) for name, path in (fields or {}).items()}
         # Those by which a player is kept from messages, and what leads to them.
@@ -91,9 +105,7 @@ class HttpRecipientDirectory:
         """The player that the service tells of, always asked anew. Raises TemporaryFailure."""
         if self._id_is_in_path and _leaves_its_segment(ext_user_id):
             return None
-        path = self._path.replace("{ext_user_id}", quote(ext_user_id, safe="")).replace(
-            "{label}", quote(label, safe="")
-        )
+        path = self._path.replace(_ID, quote(ext_user_id, safe="")).replace(_LABEL, quote(label, safe=""))
         status, body = await self._get(path, again=False)
         if status == 401:
             # The secret was rotated, and nobody has reloaded us.
