@@ -33,6 +33,17 @@ _MEANINGS = {
     Verdict.UNREADABLE: "it is no JSON, so that no path of `taken` finds anything: the message would be uncertain",
 }
 
+# Under which key to paste a status that no match knows, by itself or its first digit, and what must be so. Under none a
+# wrong key, or a vendor that is out: that such a message is tried again is right.
+_LINES = {
+    "2": ("taken", "if the message arrived"),
+    "3": ("taken", "if the message arrived"),
+    "400": ("rejected", "if it refuses this number or text; better with the path of its code"),
+    "422": ("rejected", "if it refuses this number or text; better with the path of its code"),
+    "429": ("throttled", "if it comes where many are sent"),
+    "503": ("throttled", "if it comes where many are sent"),
+}
+
 
 async def provider_probe(
     reactor: Any,
@@ -112,7 +123,9 @@ def _lines(table: Provider, answer: Answered, ids: tuple[str, ...]) -> Iterator[
     """What the table could say that it does not say."""
     status = str(answer.status)
     if not any(match.has_status(status) for match in _all(table)):
-        yield f'taken = [{{status = "{status}"}}]    # if the message arrived'
+        key, when = _LINES.get(status) or _LINES.get(status[0], ("", ""))
+        if key:
+            yield f'{key} = [{{status = "{status}"}}]    # {when}'
     if not ids:
         try:
             data = half_pairs.decoded_anyway(answer.body or b"")

@@ -427,7 +427,7 @@ def test_check_connects_and_asks_who_we_are(world: World) -> None:
 
 
 def test_provider_probe_sends_one_and_says_what_it_learned(world: World) -> None:
-    """Whether it counts as taken, and lines to paste for what the table does not say."""
+    """Whether it counts as taken, and lines to paste for what the table does not say; none takes a refusal for it."""
     before = len(world.first.asked)
     done = world.ctl("provider-probe", "first", "--to", "+447700900199", "--from", "Amazing")
     assert done.returncode == 0, done.stdout
@@ -440,7 +440,16 @@ def test_provider_probe_sends_one_and_says_what_it_learned(world: World) -> None
         'taken = [{status = "302"}]',
         'ids = "data.message_id"',
     ]
-    assert [one.fields["to"] for one in world.first.asked[before:]] == ["+447700900199"] * 2
+    for status, lines in (
+        (422, ['rejected = [{status = "422"}]']),
+        (503, ['throttled = [{status = "503"}]']),
+        (401, []),
+        (500, []),
+    ):
+        world.first.answer = lambda asked, status=status: (status, b"", {})
+        learned = json.loads(world.ctl("provider-probe", "first", "--to", "+447700900199", "--json").stdout)
+        assert [line.partition("    #")[0] for line in learned["lines"]] == lines
+    assert [one.fields["to"] for one in world.first.asked[before:]] == ["+447700900199"] * 6
     world.first.answer = lambda asked: (200, b"<html>", {})
     done = world.ctl("provider-probe", "strict", "--to", "+447700900199")
     assert (done.returncode, "would be uncertain" in done.stdout) == (1, True)
