@@ -27,8 +27,8 @@ FLAGS = (
 DESK = {"width": 1000, "height": 700, "deviceScaleFactor": 1, "mobile": False}
 LOOK = """
 (async (png, [x, y], step, rows) => {
-    const read = await fetch("data:image/png;base64," + png);
-    const image = await createImageBitmap(await read.blob());
+    const octets = Uint8Array.from(atob(png), one => one.charCodeAt(0));
+    const image = await createImageBitmap(new Blob([octets]));
     const {width, height} = image;
     const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
     context.drawImage(image, 0, 0);
@@ -117,12 +117,12 @@ class Page:
         self, *, at: tuple[int, int] = (0, 0), step: int = 1, rows: int = 10_000, file: Path | None = None
     ) -> Picture:
         """What is seen: the point `at`, and every `step`-th of the upper `rows`. A PNG in `file`, if that is named."""
+        # A page behind another may wait for minutes before it is drawn.
+        await self.call("Page.bringToFront")
         png = str((await self.call("Page.captureScreenshot", format="png"))["data"])
         if file is not None:
             file.write_bytes(base64.b64decode(png))
-        # The page's own policy may forbid what reads a picture.
-        blank = await self._browser.blank()
-        return Picture(**await blank.value(f"{LOOK}({json.dumps(png)}, {list(at)}, {step}, {rows})"))
+        return Picture(**await self.value(f"{LOOK}({json.dumps(png)}, {list(at)}, {step}, {rows})"))
 
     async def close(self) -> None:
         """Close it."""
@@ -139,7 +139,6 @@ class Chromium(ProcessProtocol):
         self._asked: dict[int, Deferred[Any]] = {}
         self._awaited: list[tuple[tuple[str, str], Deferred[None]]] = []
         self._buffer = b""
-        self._blank: Page | None = None
 
     def start(self, directory: Path) -> None:
         """Run it, with its files in `directory`."""
@@ -201,11 +200,6 @@ class Chromium(ProcessProtocol):
         waiting: Deferred[None] = Deferred()
         self._awaited.append(((method, session), waiting))
         return waiting
-
-    async def blank(self) -> Page:
-        """A page that shows nothing, to run scripts in; always the same."""
-        self._blank = self._blank or await self.page()
-        return self._blank
 
     async def page(self) -> Page:
         """A new page; what those before have kept is forgotten. A context of its own costs more: it is a window."""
