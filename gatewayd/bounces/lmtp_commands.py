@@ -13,7 +13,10 @@ from msgspec import Struct
 
 R = TypeVar("R")
 
-_PATH = re.compile(r"(FROM|TO):\s?<([^<>\x00-\x20\x7f]{0,1024})>((?: [^\x00-\x20\x7f]+)*) *", re.IGNORECASE)
+_QUOTED = r'"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"'
+_PATH = re.compile(rf"(FROM|TO):\s?<((?:[^\"<>\x00-\x20\x7f]|{_QUOTED})*)>((?: [^\x00-\x20\x7f]+)*) *", re.IGNORECASE)
+"""A quoted part of an address may hold blanks and brackets, and the mail server passes on what the world sends."""
+
 _NAME = "gatewayd"
 """What we call ourselves: nobody looks us up by it."""
 

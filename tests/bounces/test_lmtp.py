@@ -75,6 +75,10 @@ def test_commands_in_one_segment_are_answered_in_order() -> None:
         ("MAIL FROM:<> BODY=BINARYMIME", "555"),
         ("MAIL FROM:<a b>", "501"),
         ("MAIL FROM: <a@b.test>", "250"),
+        ('MAIL FROM:<"Anna Berg"@b.test> BODY=8BITMIME', "250"),
+        (r'MAIL FROM:<"a\"> <b\\"@b.test>', "250"),
+        ('MAIL FROM:<"a" b@b.test>', "501"),
+        ('MAIL FROM:<"a b@b.test>', "501"),
         ("mail from:<a@b.test>", "250"),
         ("MAIL TO:<a@b.test>", "501"),
         ("RCPT TO:<x@y.test>", "503"),
@@ -102,6 +106,15 @@ def test_answers(line: str, code: str) -> None:
     peer = Peer()
     peer.say("LHLO me")
     assert peer.say(line).startswith(code)
+
+
+def test_a_stranger_with_a_quoted_part_is_no_fault_of_the_mail_server() -> None:
+    """It is no recipient of ours, as any other; and however many come, the session goes on."""
+    peer = Peer()
+    peer.say("LHLO me")
+    peer.say("MAIL FROM:<>")
+    for _ in range(20):
+        assert peer.say('RCPT TO:<"b+x y"@bounces.test>').startswith("550 5.1.1")
 
 
 def test_mail_before_lhlo_and_twice_is_out_of_order() -> None:
