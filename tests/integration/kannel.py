@@ -57,6 +57,10 @@ user-allow-ip = "127.0.0.1"
 """
 
 
+class KannelPanickedError(Exception):
+    """Kannel found a fault of its own and ended."""
+
+
 class Kannel:
     """One of each box. `smsc` is the npm SMSC's behaviour."""
 
@@ -100,6 +104,11 @@ class Kannel:
     def report(self, **behaviour: Any) -> dict[str, Any]:
         """What the SMSC took, after it took on `behaviour`."""
         return self._carrier.report(**behaviour)
+
+    def check_alive(self) -> None:
+        """Raises KannelPanickedError: 1.4.5 now and then does that to itself where its connections are reset."""
+        if "PANIC" in (self._conf.parent / "smsbox.log").read_text(errors="replace"):
+            raise KannelPanickedError
 
     def stop(self) -> None:
         """End all three."""

@@ -3,17 +3,21 @@
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from kannel import PASSWORD, USER, Kannel
+from kannel import PASSWORD, USER, Kannel, KannelPanickedError
 from outside import Outside, until
 
 MESSAGES = 500
 
+TRIES = 3
+"""Kannel's own fault is met once in sixty."""
 
-@pytest.fixture
-def world() -> Iterator[Outside]:
+
+@contextmanager
+def by_kannel() -> Iterator[Outside]:
     """All SMS go by Kannel, which reports to our public listener."""
     with Outside() as world:
         kannel = Kannel(world.directory / "kannel", ids="decimal", receipt_delay=50)
@@ -25,6 +29,13 @@ def world() -> Iterator[Outside]:
         }
         world.settings["smscs"] = {}
         world.label["sms_routes"] = [{"prefix": "", "via": ["kannel"]}]
+        yield world
+
+
+@pytest.fixture
+def world() -> Iterator[Outside]:
+    """One for a test that does no harm to Kannel."""
+    with by_kannel() as world:
         yield world
 
 
@@ -52,8 +63,21 @@ def test_one_each_way(world: Outside) -> None:
             assert secret not in place
 
 
-def test_nothing_is_lost_and_nothing_comes_twice(world: Outside) -> None:
+def test_nothing_is_lost_and_nothing_comes_twice() -> None:
     """500 messages, the daemon killed amid them: each arrives once and is told, or is held, one a connection."""
+    for _ in range(TRIES - 1):
+        try:
+            with by_kannel() as world:
+                kill_amid_messages(world)
+            return
+        except KannelPanickedError:
+            continue
+    with by_kannel() as world:
+        kill_amid_messages(world)
+
+
+def kill_amid_messages(world: Outside) -> None:
+    """What the test says. Raises KannelPanickedError."""
     kannel = world.kannel  # type: ignore[attr-defined]
     connections = 10
     world.settings["providers"]["kannel"]["connections"] = connections
@@ -80,6 +104,7 @@ def test_nothing_is_lost_and_nothing_comes_twice(world: Outside) -> None:
         return {text for text in rest if world.state(texts[text]) == "uncertain"}
 
     def settled() -> bool:
+        kannel.check_alive()
         left = held()
         return all(text in left or "delivered" in heard(one) for text, one in texts.items())
 
