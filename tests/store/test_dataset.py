@@ -197,6 +197,15 @@ async def test_who_is_alone_waits_for_nobody(redis_server: RedisServer) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_each_of_many_servers_in_a_row_is_noticed(pair: Pair) -> None:
+    """Two of them within one millisecond, too."""
+    for _ in range(50):
+        await pair.becomes_another_server()
+        await pair.beat(pair.one)
+        assert pair.one.forgotten_since() > 0
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_process_that_begins_meanwhile_waits_with_the_others(pair: Pair) -> None:
     """It knows of no heartbeat before its first one; the dataset does."""
     await pair.becomes_another_server()

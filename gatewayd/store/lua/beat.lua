@@ -112,7 +112,8 @@ local function each(is_first, dead_after, undecided, heard_of, is_alone, lag, re
   if server ~= run then call('HSET', KEY.beats, 'server', run) end
   local is_another = dataset and server and server ~= '' and run ~= '' and server ~= run
   if missing > 0 or is_another or not dataset then
-    dataset = BOOT .. now
+    -- Two may come within a millisecond.
+    dataset = find(dataset or '', BOOT .. now, 1, true) == 1 and dataset .. '+' or BOOT .. now
     call('HSET', KEY.beats, 'name', dataset)
     -- The first name of a dataset says nothing: before it there was none.
     if missing > 0 or is_another then
