@@ -59,7 +59,7 @@ class Players(StorePart):
             left = max(left, await self._link.command("PTTL", self._key("stop", scope + one)))
             owned = await self._link.command("SMEMBERS", self._key("stop_of", scope + one))
             if owned:
-                keys = [self._key("stop", scope + address.decode()) for address in owned]
+                keys = self._stop_keys(label, channel, [address.decode() for address in owned])
                 addresses += await self._link.command("EXISTS", *keys)
         if not left and not addresses:
             return None

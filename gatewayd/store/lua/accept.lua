@@ -1,8 +1,9 @@
 -- Store a message, once for its id.
--- item    id packed-id stored-with(see shared/fingerprint.lua) fingerprints(under each key) label channel deadline(ms)
---         accepted(ms, as deadlines are kept) url digest content(both '' where the texts have it) player-bucket lease(0|1)
---         earlier-ids stop-keys(a list; of the two before a space is between any two) taken(ms, accepted by the server's clock) until(the same; 0: for ever)
---         call(its own name: boot and attempt) first-undecided(attempt; '' where nobody takes it back) texts(field value ...)
+-- item    id packed-id stored-with(see shared/fingerprint.lua) fingerprints(under each key; a space between any two) label channel
+--         deadline(ms) accepted(ms, as deadlines are kept) url digest content(both '' where the texts have it) player-bucket
+--         lease(0|1) earlier-ids(a space between any two) stop-keys(a list) taken(ms, accepted by the server's clock)
+--         until(the same; 0: for ever) call(its own name: boot and attempt) first-undecided(attempt; '' where nobody takes
+--         it back) texts(field value ...)
 -- reply   leased stored suppressed full late; {same or conflict, or what it said before, id} where it is there already
 -- holds   a message is stored whole or not at all; its content, the queue entry and `waiting` come and go together
 --         nothing is stored after `until`: a server that was frozen goes on with calls whose callers gave up

@@ -61,7 +61,7 @@ end)
 -- Result: the report, where this process is to tell it, or false; and the kind.
 local function take_step(id, step, to_tell, whose, accepted_at, event, words, report_lease)
   local key = KEY.message .. id
-  local kind, age = kind_of(step, event, key, whose), as_text(NOW - accepted_at)
+  local kind, age, report = kind_of(step, event, key, whose), as_text(NOW - accepted_at), false
   if to_tell ~= '' then
     local before, since, holder = telling(to_tell)
     call('HSET', key, FIELD.state, step.stands .. as_telling(before .. step.letter, since, holder), kind.named .. words, age,
@@ -71,10 +71,9 @@ local function take_step(id, step, to_tell, whose, accepted_at, event, words, re
     call('ZADD', KEY.queue .. 'reports', now, id)
   else
     call('HSET', key, FIELD.state, kind.ours .. report_lease, kind.named .. words, age)
-    kind.taken = kind.taken + 1
     enter_leases('reports', id)
-    return id .. kind.before .. report_lease .. '\n' .. age .. kind.behind, kind
+    report = id .. kind.before .. report_lease .. '\n' .. age .. kind.behind
   end
   kind.taken = kind.taken + 1
-  return false, kind
+  return report, kind
 end
